@@ -1,0 +1,86 @@
+// Every capacity and every default timer, in one place. Nothing in Twinwall grows: what is not sized here does not
+// exist. Relations between limits are asserted at start-up (`assertLimits`), so that a change that breaks one is found
+// before a packet is.
+
+/** Units that one logical firewall can have, plus one: unit 0 is "nobody". A1 = 1, A2 = 2, B1 = 3, B2 = 4. */
+export const UNITS = 5;
+/** Ports of one unit: data ports and the twin port. */
+export const PORTS = 4;
+/** Security zones; zone 0 is "none". */
+export const ZONES = 64;
+
+export const SESSIONS_DEFAULT = 262_144;
+export const SESSIONS_MOST = 1_048_576;
+/** Slots of the session index per row: two directions per row at load ≤ 0.5. */
+export const INDEX_SLOTS_PER_ROW = 4;
+/** An index probe that walks further than this is a full table for that tuple. */
+export const INDEX_PROBES = 64;
+
+export const RULES = 10_000;
+export const ROUTES = 4_096;
+export const NEIGHBOURS = 4_096;
+/** Packets that wait for one unresolved next hop, and for all of them. */
+export const RESOLVE_QUEUE_PER_HOP = 8;
+export const RESOLVE_QUEUE = 256;
+
+/** Packet memory: one area for all ports of a unit. */
+export const FRAME_BYTES = 2_048;
+export const FRAMES = 8_192;
+/** AF_XDP leaves 256 bytes before the data; 2 more put an IPv4 header on a multiple of four. */
+export const FRAME_HEADROOM_BYTES = 258;
+export const RING_SLOTS = 1_024;
+/** Packets that one port delivers per breath. */
+export const BATCH = 256;
+/** Longest Ethernet frame that fits a packet frame. */
+export const PACKET_BYTES_MOST = FRAME_BYTES - FRAME_HEADROOM_BYTES - 64;
+
+export const EVENTS = 4_096;
+export const COMMANDS = 64;
+export const CHANGES = 65_536;
+
+export const HEARTBEAT_MILLIS = 20;
+export const HEARTBEAT_MISSES = 5;
+export const REJOIN_LIMIT_MILLIS = 250;
+export const RESTART_GRACE_MILLIS = 600;
+/** Longest wait in `poll` when nothing arrives. */
+export const TICK_MILLIS = 5;
+
+/** Replay window of one key and path, in frames (RFC 6479 style). */
+export const REPLAY_WINDOW = 8_192;
+export const DIGEST_BUCKETS = 256;
+/** A direction that advanced by half of this (or of its largest window, if larger) makes its row dirty. */
+export const REFRESH_BYTES = 1_048_576;
+
+/** Idle timers, by what a session is doing. REQUIREMENTS T6, N2, N3. */
+export const IDLE_MILLIS = {
+  tcpOpening: 240_000,
+  tcpEstablished: 7_440_000,
+  tcpClosing: 240_000,
+  tcpReset: 10_000,
+  tcpTimeWait: 1_000,
+  udpOneWay: 120_000,
+  udpBothWays: 300_000,
+  icmpQuery: 60_000,
+  other: 120_000,
+} as const;
+
+/** How long a closed session's row stays as a tombstone at least. */
+export const TOMBSTONE_MILLIS = 2_000;
+
+/** Throws when two limits contradict each other; called once by every process at start. */
+export function assertLimits(): void {
+  const power = (n: number) => n > 0 && (n & (n - 1)) === 0;
+  const must: readonly [string, boolean][] = [
+    ["SESSIONS_MOST is a power of two", power(SESSIONS_MOST)],
+    ["SESSIONS_DEFAULT is a power of two", power(SESSIONS_DEFAULT)],
+    ["index load is at most 0.5", INDEX_SLOTS_PER_ROW >= 4 && power(INDEX_SLOTS_PER_ROW)],
+    ["a frame is a power of two", power(FRAME_BYTES)],
+    ["a frame holds headroom and a 1,514-byte packet", PACKET_BYTES_MOST >= 1_514],
+    ["every port's rings fit packet memory", FRAMES >= PORTS * RING_SLOTS * 2],
+    ["a batch fits a ring", BATCH <= RING_SLOTS],
+    ["rings are powers of two", power(RING_SLOTS) && power(EVENTS) && power(COMMANDS) && power(CHANGES)],
+    ["unit numbers fit an owner word", UNITS <= 128],
+    ["a rejoin ends before a restart's grace", REJOIN_LIMIT_MILLIS < RESTART_GRACE_MILLIS],
+  ];
+  for (const [sentence, holds] of must) if (!holds) throw new Error(`limits.ts: it must hold that ${sentence}`);
+}
