@@ -4,6 +4,8 @@
 
 /** Units that one logical firewall can have, plus one: unit 0 is "nobody". A1 = 1, A2 = 2, B1 = 3, B2 = 4. */
 export const UNITS = 5;
+/** What units are called, by number: site and index. */
+export const UNIT_NAMES = ["none", "A1", "A2", "B1", "B2"] as const;
 /** Ports of one unit: data ports and the twin port. */
 export const PORTS = 4;
 /** Security zones; zone 0 is "none". */
@@ -35,6 +37,9 @@ export const BATCH = 256;
 export const PACKET_BYTES_MOST = FRAME_BYTES - FRAME_HEADROOM_BYTES - 64;
 
 export const EVENTS = 4_096;
+/** Events of one kind: so many at once, then so many per second; the rest is counted. */
+export const EVENT_BURST = 64;
+export const EVENTS_PER_SECOND = 50;
 export const COMMANDS = 64;
 export const CHANGES = 65_536;
 
@@ -80,6 +85,8 @@ export function assertLimits(): void {
     ["a batch fits a ring", BATCH <= RING_SLOTS],
     ["rings are powers of two", power(RING_SLOTS) && power(EVENTS) && power(COMMANDS) && power(CHANGES)],
     ["unit numbers fit an owner word", UNITS <= 128],
+    ["every unit number has a name", UNIT_NAMES.length === UNITS],
+    ["a burst of events fits the ring", EVENT_BURST < EVENTS],
     ["a rejoin ends before a restart's grace", REJOIN_LIMIT_MILLIS < RESTART_GRACE_MILLIS],
   ];
   for (const [sentence, holds] of must) if (!holds) throw new Error(`limits.ts: it must hold that ${sentence}`);

@@ -31,6 +31,8 @@ export interface Field {
   /** Sent to peers. */
   readonly replicated?: boolean;
   readonly parts?: readonly Part[];
+  /** What an i32's values are called, by number; they become text in SQL. */
+  readonly names?: readonly string[];
   readonly doc: string;
 }
 

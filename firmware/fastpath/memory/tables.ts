@@ -4,7 +4,8 @@
 //
 // Every table starts on a page. The dataplane writes; the others read (the command ring is the exception).
 
-import { COMMANDS, EVENTS, NEIGHBOURS, PORTS, RULES, UNITS } from "../../limits.ts";
+import { COMMANDS, EVENTS, NEIGHBOURS, PORTS, RULES, UNIT_NAMES, UNITS } from "../../limits.ts";
+import { EVENT_NAMES } from "../event-kinds.ts";
 import { DROP_NAMES } from "../verdicts.ts";
 import { defineTable, layoutHash, type Part, type Table, word } from "./layout.ts";
 
@@ -99,7 +100,7 @@ export const SESSIONS: Table = defineTable({
       doc: "session id: creator unit and the serial's high bits",
       parts: [
         { name: "CreatorSerialHigh", shift: 0, bits: 8, doc: "serial, bits 32 to 39" },
-        { name: "Creator", shift: 8, bits: 8, doc: "unit that created the session" },
+        { name: "Creator", shift: 8, bits: 8, names: UNIT_NAMES, doc: "unit that created the session" },
       ],
     },
     { name: "idIncarnation", type: "u32", at: 50, replicated: true, doc: "session id: the creator's incarnation" },
@@ -113,7 +114,7 @@ export const SESSIONS: Table = defineTable({
       doc: "who decides; compared as one word",
       parts: [
         { name: "OwnerIncarnation", shift: 0, bits: 24, doc: "the owner's incarnation, low 24 bits" },
-        { name: "Owner", shift: 24, bits: 7, doc: "unit" },
+        { name: "Owner", shift: 24, bits: 7, names: UNIT_NAMES, doc: "unit" },
       ],
     },
     { name: "revision", type: "u32", at: 54, replicated: true, doc: "policy revision that permitted it" },
@@ -129,8 +130,8 @@ export const SESSIONS: Table = defineTable({
       replicated: true,
       doc: "where its packets come in",
       parts: [
-        { name: "EntryUnit", shift: 0, bits: 8, doc: "unit that received the originator's last packet" },
-        { name: "ExitUnit", shift: 8, bits: 8, doc: "unit that received the responder's last packet" },
+        { name: "EntryUnit", shift: 0, bits: 8, names: UNIT_NAMES, doc: "unit that received the originator's last packet" },
+        { name: "ExitUnit", shift: 8, bits: 8, names: UNIT_NAMES, doc: "unit that received the responder's last packet" },
       ],
     },
     {
@@ -157,11 +158,11 @@ export const MEMBERS: Table = defineTable({
   doc: "the units of the logical firewall, as this one sees them",
   strideWords: 32,
   fields: [
-    { name: "unit", type: "i32", at: 0, doc: "unit number; 0 = row unused" },
+    { name: "unit", type: "i32", at: 0, names: UNIT_NAMES, doc: "unit number; 0 = row unused" },
     { name: "state", type: "parts", at: 1, parts: [{ name: "State", shift: 0, bits: 8, names: MEMBER_STATE_NAMES, doc: "as seen from here" }, { name: "Role", shift: 8, bits: 8, names: ROLE_NAMES, doc: "its own word for itself" }], doc: "state and role" },
     { name: "incarnation", type: "u32", at: 2, doc: "its current incarnation" },
     { name: "term", type: "u32", at: 3, doc: "its role's term" },
-    { name: "successor", type: "i32", at: 4, doc: "unit that took over, 0 = none" },
+    { name: "successor", type: "i32", at: 4, names: UNIT_NAMES, doc: "unit that took over, 0 = none" },
     { name: "lastHeard", type: "i32", at: 5, unit: "ms", doc: "this boot's clock" },
     { name: "twinPath", type: "i32", at: 6, doc: "1: heartbeats work both ways on the twin port" },
     { name: "dataPath", type: "i32", at: 7, doc: "1: heartbeats work both ways on a data port" },
@@ -286,14 +287,14 @@ export const COMMAND_PEER_RESTARTING = 2;
 /** argument: policy copy 0 or 1 to use from now on. */
 export const COMMAND_POLICY = 3;
 
-/** The event ring. Kinds and their sentences: events.ts. */
+/** The event ring (events.ts). Kinds and their sentences: event-kinds.ts. */
 export const EVENT_TABLE: Table = defineTable({
   name: "events",
   doc: "what happened, a ring that the store drains",
   strideWords: 32,
   fields: [
     { name: "sequence", type: "i32", at: 0, doc: "written last; the slot is valid when it equals its position + 1" },
-    { name: "kind", type: "i32", at: 1, doc: "EVENT_* of events.ts" },
+    { name: "kind", type: "i32", at: 1, names: EVENT_NAMES, doc: "see event-kinds.ts" },
     { name: "at", type: "f64", at: 2, unit: "us", doc: "this boot's clock" },
     { name: "source", type: "address", at: 4, doc: "of the packet, if any" },
     { name: "destination", type: "address", at: 8, doc: "of the packet, if any" },
@@ -301,11 +302,14 @@ export const EVENT_TABLE: Table = defineTable({
     { name: "flow", type: "parts", at: 13, parts: flowParts, doc: "protocol and zone" },
     { name: "rule", type: "i32", at: 14, doc: "rule that logged, if any" },
     { name: "port", type: "i32", at: 15, doc: "port, if any" },
-    { name: "unit", type: "i32", at: 16, doc: "unit that it is about, if any" },
+    { name: "unit", type: "i32", at: 16, names: UNIT_NAMES, doc: "unit that it is about, if any" },
     { name: "value", type: "f64", at: 18, doc: "by kind: a count, a duration in us" },
     { name: "suppressed", type: "i32", at: 20, doc: "events of this kind left out before this one" },
   ],
 });
+
+export const DRIVER_NAMES = ["simulator", "afxdp", "pcap"] as const;
+export const MODE_NAMES = ["routed", "transparent"] as const;
 
 /** Page 0. */
 export const HEADER: Table = defineTable({
@@ -316,7 +320,7 @@ export const HEADER: Table = defineTable({
     { name: "magic", type: "u32", at: 0, doc: "0x54574e57; written last at creation" },
     { name: "layout", type: "u32", at: 1, doc: "layoutHash of all tables" },
     { name: "sessions", type: "i32", at: 2, doc: "capacity, rows" },
-    { name: "unit", type: "i32", at: 3, doc: "unit number" },
+    { name: "unit", type: "i32", at: 3, names: UNIT_NAMES, doc: "unit number" },
     { name: "incarnation", type: "u32", at: 4, doc: "of these tables" },
     { name: "serialLow", type: "u32", at: 5, doc: "next session serial, low 32 bits, reserved in blocks" },
     { name: "serialHigh", type: "u32", at: 6, doc: "next session serial, high 8 bits" },
@@ -335,8 +339,8 @@ export const HEADER: Table = defineTable({
     { name: "starts", type: "i32", at: 22, doc: "dataplane starts on these tables" },
     { name: "storeAt", type: "f64", at: 24, unit: "us", doc: "clock at the store's last checkpoint" },
     { name: "revision", type: "u32", at: 26, doc: "policy revision in force" },
-    { name: "driver", type: "i32", at: 27, doc: "0 simulator, 1 afxdp, 2 pcap" },
-    { name: "mode", type: "i32", at: 28, doc: "0 routed, 1 transparent" },
+    { name: "driver", type: "i32", at: 27, names: DRIVER_NAMES, doc: "what moves its packets" },
+    { name: "mode", type: "i32", at: 28, names: MODE_NAMES, doc: "port mode" },
     { name: "pathEpoch", type: "i32", at: 29, doc: "grows when a route, neighbour or port changes" },
     { name: "clean", type: "i32", at: 30, doc: "1: the last dataplane stopped on request" },
   ],
