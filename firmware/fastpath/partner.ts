@@ -1,0 +1,68 @@
+// The two narrow interfaces between the fastpath and the twin. The fastpath calls `Partner` (who decides; take this
+// packet there) and fills the change ring (memory/ring.ts); the twin calls `Admission` (judge this packet for a peer).
+// A unit without a twin has `loneUnit`.
+
+/** The session's owner is this unit. */
+export const OWNER_HERE = 0;
+/** Hand off to the unit in bits 8 and up. */
+export const OWNER_ELSEWHERE = 1;
+/** The owner is dead and this unit succeeds it: adopt. */
+export const OWNER_ADOPT = 2;
+/** The owner is unreachable and the partition setting says stop. */
+export const OWNER_STOP = 3;
+/** Nobody known decides yet: drop and count. */
+export const OWNER_UNKNOWN = 4;
+
+/** Answers to a packet that was handed here. */
+export const ANSWER_JUDGED = 1;
+export const ANSWER_NONE = 2;
+export const ANSWER_OWNER = 3;
+
+/** Results of `query`. */
+export const QUERY_SENT = 0;
+/** Nobody to ask: judge here. */
+export const QUERY_NOBODY = 1;
+/** Too many questions: TCP and ICMP errors drop, UDP and ICMP meet the policy. */
+export const QUERY_LIMITED = 2;
+
+/** What the fastpath asks of the twin. `words` and `at` name a packet row (packets.ts). */
+export interface Partner {
+  /** Who decides for an owner word (SESSIONS.owner): OWNER_* | unit << 8. */
+  disposition(ownerWord: number): number;
+  /** Hands the packet to `unit`, the owner of session row `row`. True: the frame is taken. False: no room, the caller drops it. */
+  handoff(words: Int32Array, at: number, row: number, unit: number): boolean;
+  /** Asks the twin's active unit, the packet travels along. QUERY_SENT: the frame is taken. */
+  query(words: Int32Array, at: number): number;
+  /** Sends a packet that was handed here back to its ingress unit (ANSWER_*); `row` -1 if none. True: the frame is taken. */
+  answer(words: Int32Array, at: number, kind: number, row: number): boolean;
+  /** A frame of our own EtherType came in on a data port. Takes the frame. */
+  controlFrame(port: number, offset: number, lengthBytes: number): void;
+  /** False while this unit may emit nothing (standby, rejoining, fail-closed). */
+  readonly mayForward: boolean;
+  /** Drop reason while `mayForward` is false. */
+  readonly silentReason: number;
+  /** True when UDP and ICMP first packets ask the twin before the policy (first-packet `query`). */
+  readonly asksFirst: boolean;
+}
+
+/** What the twin asks of the fastpath; the frame changes hands with each call. */
+export interface Admission {
+  /** A packet that `ingressUnit` received on its `port` (zone, VLAN as there); `handed`: HANDED_*; the id words are answered with it. */
+  admit(offset: number, lengthBytes: number, ingressUnit: number, port: number, zone: number, vlan: number, handed: number, idSerial: number, idCreator: number, idIncarnation: number, epoch: number): void;
+  /** A packet of our own ingress that came back judged: emit it. `port`, `zone`, `vlan`: where it had come in. */
+  emitJudged(offset: number, lengthBytes: number, port: number, zone: number, vlan: number): void;
+  /** A packet of our own ingress that came back without an owner: judge it here, without asking. */
+  judgeHere(offset: number, lengthBytes: number, port: number, zone: number, vlan: number): void;
+}
+
+/** A unit that has no twin: everything is decided here. */
+export const loneUnit: Partner = {
+  disposition: () => OWNER_ADOPT,
+  handoff: () => false,
+  query: () => QUERY_NOBODY,
+  answer: () => false,
+  controlFrame: () => {},
+  mayForward: true,
+  silentReason: 0,
+  asksFirst: false,
+};

@@ -1,0 +1,117 @@
+// Wire format of the data channel: what lies where, and nothing else. README.md draws it.
+//
+//   Ethernet 14 │ twin header 16 (authenticated, clear) │ records … (sealed) │ tag 16
+//
+//    0               1               2               3
+//   ┌───────────────┬───────────────┬───────────────┬───────────────┐
+//   │ version       │ kind          │ from unit     │ to unit       │
+//   ├───────────────┼───────────────┼───────────────┴───────────────┤
+//   │ key number    │ path          │ body bytes                    │  ┐
+//   ├───────────────┴───────────────┴───────────────────────────────┤  │ these twelve bytes
+//   │ counter, high 32 bits                                         │  │ are the nonce
+//   ├───────────────────────────────────────────────────────────────┤  │
+//   │ counter, low 32 bits                                          │  ┘
+//   └───────────────────────────────────────────────────────────────┘
+//
+//   record: type 1 │ flags 1 │ body bytes 2 │ body … │ zero padding to a multiple of 4
+//
+// Numbers in the header and in records are big-endian, except session words, which travel as they lie in memory
+// (PROTOCOL.md: field lists are exchanged at HELLO).
+
+import { SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../hal/contracts.ts";
+
+export const ETHERTYPE_TWIN = 0x88b5;
+export const ETHERNET_BYTES = 14;
+export const FRAME_VERSION = 1;
+
+export const F_VERSION = 0;
+export const F_KIND = 1;
+export const F_FROM = 2;
+export const F_TO = 3;
+export const F_KEY = 4;
+export const F_PATH = 5;
+export const F_BODY_BYTES = 6;
+export const F_COUNTER_HIGH = 8;
+export const F_COUNTER_LOW = 12;
+
+/** Clear, authenticated with a MAC of its own: association. */
+export const KIND_HELLO = 1;
+/** Sealed records. */
+export const KIND_SEALED = 2;
+
+/** Path 0 is the twin port; path 1 + n is data port n. */
+export const PATH_TWIN = 0;
+
+export const RECORD_HEADER_BYTES = 4;
+/** Bytes around the records of one frame. */
+export const FRAME_OVERHEAD_BYTES = ETHERNET_BYTES + SEAL_HEADER_BYTES + SEAL_TAG_BYTES;
+
+/** Record types; link.ts keeps 1..15 for itself, replicate.ts 16..31, handoff.ts 32..47, roles.ts 48..63. */
+export const RECORD_HEARTBEAT = 1;
+export const RECORD_PROBE = 2;
+export const RECORD_PROBE_ANSWER = 3;
+export const RECORD_KEY_OFFER = 4;
+export const RECORD_KEY_READY = 5;
+
+export const RECORD_ROW = 16;
+export const RECORD_ROW_ACK = 17;
+export const RECORD_ROW_REFUSED = 18;
+export const RECORD_TOMBSTONE = 19;
+export const RECORD_SWEEP_BEGIN = 20;
+export const RECORD_SWEEP_END = 21;
+export const RECORD_SWEEP_DONE = 22;
+export const RECORD_DIGEST = 23;
+export const RECORD_DIGEST_DIFFERS = 24;
+export const RECORD_REJOIN = 25;
+export const RECORD_CAUGHT_UP = 26;
+export const RECORD_YIELD = 27;
+
+export const RECORD_HANDOFF = 32;
+/** The rest of a packet that did not fit one frame. */
+export const RECORD_HANDOFF_REST = 33;
+export const RECORD_ANSWER_JUDGED = 34;
+export const RECORD_ANSWER_NONE = 35;
+export const RECORD_ANSWER_OWNER = 36;
+
+export const RECORD_SUCCESSION = 48;
+export const RECORD_ROLE = 49;
+
+/** Transmit classes of the twin port, best first. */
+export const CLASS_HEARTBEAT = 0;
+export const CLASS_ROW = 1;
+export const CLASS_HANDOFF = 2;
+export const CLASS_QUERY = 3;
+/** Sweeps and refreshes: at least a tenth of the link. */
+export const CLASS_SWEEP = 4;
+export const CLASSES = 5;
+
+/**
+ * What the link offers to the rest of the twin: records out. A record is written straight into the frame that will be
+ * sealed; nothing is copied later.
+ */
+export interface Channel {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Room for a record's body towards `unit`; returns its offset in packet memory, or -1 (not associated, no frame, class full: counted). The record counts as sent. */
+  reserve(unit: number, type: number, flags: number, bodyBytes: number, txClass: number): number;
+  /**
+   * Sends a frame in place: `recordOffset` is where a record header may be written (4 bytes), followed by `bodyBytes`
+   * already laid out; at least ETHERNET_BYTES + SEAL_HEADER_BYTES bytes of the same frame lie before it. True: the frame is taken.
+   */
+  sendInPlace(unit: number, type: number, flags: number, recordOffset: number, bodyBytes: number, txClass: number): boolean;
+  /** Largest record body that fits one frame to `unit` now, bytes. */
+  bodyBytesMost(unit: number): number;
+  associated(unit: number): boolean;
+}
+
+/** What the link calls for each record that it received, opened and did not keep for itself. */
+export interface RecordReceiver {
+  /**
+   * `flags`: the record header's. `body`: offset in packet memory; `frame`: offset of the frame's first byte. Returns true when the receiver keeps
+   * the frame (only for the last record of a frame); otherwise the link gives it back. `counter` is the frame's counter, low 32 bits.
+   */
+  record(from: number, type: number, flags: number, body: number, bodyBytes: number, frame: number, counter: number): boolean;
+  /** Keys with this unit were agreed (again): its dataplane start is `fresh` when the draw differs from the last one. */
+  associated(unit: number, fresh: boolean): void;
+  lost(unit: number): void;
+}
