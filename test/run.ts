@@ -1,0 +1,101 @@
+// Runs every test file with tap: most of them two at a time, then those that make network namespaces one after the other,
+// because they would steal each other's processor time. `npm test -- test/twin` runs what lies under a path.
+//
+// On a terminal tap's own live report is shown. Elsewhere it is one line per file, and what a failing file said. The sums go to
+// build/test-results.json, where .ci/run finds them; at the end come the requirements that no test names.
+
+import { spawn } from "node:child_process";
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, sep } from "node:path";
+
+const ROOT = join(import.meta.dirname, "..");
+const BUILD = join(ROOT, "build");
+const TAP = join(ROOT, "node_modules", ".bin", "tap");
+const RESULTS = join(BUILD, "test-results.json");
+
+/** These make namespaces, devices and processes of their own. */
+const SERIAL = [`test${sep}lab${sep}`, `test${sep}hal${sep}linux${sep}`, `test${sep}manager${sep}process`];
+
+/** REQUIREMENTS.md and DESIGN.md §8: letter and highest number. */
+const REQUIREMENTS = { F: 11, T: 7, V: 5, N: 10, W: 8 } as const;
+
+interface Sums {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Adds what the last summary line of a TAP stream says, e.g. `# { total: 3, pass: 1, fail: 1, skip: 1 }`. */
+function addSummary(tapText: string, sums: Sums): void {
+  const summary = [...tapText.matchAll(/^# (\{ total: .*\})$/gm)].at(-1)?.[1] ?? "";
+  const figure = (name: string): number => Number(new RegExp(`\\b${name}: (\\d+)`).exec(summary)?.[1] ?? 0);
+  sums.passed += figure("pass");
+  sums.failed += figure("fail");
+  sums.skipped += figure("skip") + figure("todo");
+}
+
+/** Passes one line per test file on, and everything about a file that failed. */
+function reportLines(): (chunk: string) => void {
+  let rest = "";
+  let block: string[] = [];
+  return (chunk) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const result = /^(not )?ok \d+ - (\S+\.test\.ts)(.*)$/.exec(line);
+      if (result === null) {
+        block.push(line);
+        continue;
+      }
+      if (result[1] !== undefined) process.stdout.write(`${block.join("\n")}\n`);
+      process.stdout.write(`${result[1] === undefined ? "ok    " : "FAILED"} ${result[2]}${result[3]?.replace(/ # time=/, "  ")}\n`);
+      block = [];
+    }
+  };
+}
+
+/** Runs tap over some files; returns false when a test failed or tap itself did. */
+async function runTap(files: readonly string[], jobs: number, sums: Sums): Promise<boolean> {
+  if (files.length === 0) return true;
+  const output = join(BUILD, `test-${jobs}.tap`);
+  rmSync(output, { force: true });
+  const isLive = process.stdout.isTTY === true;
+  const args = [TAP, "run", `--jobs=${jobs}`, `--reporter=${isLive ? "base" : "tap"}`, `--output-file=${output}`, ...files];
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["ignore", isLive ? "inherit" : "pipe", "inherit"] });
+  child.stdout?.setEncoding("utf8").on("data", reportLines());
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  if (existsSync(output)) addSummary(readFileSync(output, "utf8"), sums);
+  return code === 0;
+}
+
+/** Ids of requirements that no test file names. */
+function uncoveredRequirements(files: readonly string[]): string[] {
+  const named = new Set(files.flatMap((file) => readFileSync(join(ROOT, file), "utf8").match(/\b[FTVNW]\d{1,2}\b/g) ?? []));
+  return Object.entries(REQUIREMENTS)
+    .flatMap(([letter, most]) => Array.from({ length: most }, (_, index) => `${letter}${index + 1}`))
+    .filter((id) => !named.has(id));
+}
+
+async function main(): Promise<number> {
+  const wanted = process.argv.slice(2).map((path) => path.replace(/^\.\//, ""));
+  const all = globSync("test/**/*.test.ts", { cwd: ROOT }).sort();
+  const files = wanted.length === 0 ? all : all.filter((file) => wanted.some((path) => file.startsWith(path)));
+  const isSerial = (file: string): boolean => SERIAL.some((folder) => file.startsWith(folder));
+  mkdirSync(BUILD, { recursive: true });
+  const sums: Sums = { passed: 0, failed: 0, skipped: 0 };
+  const parallelPassed = await runTap(
+    files.filter((file) => !isSerial(file)),
+    2,
+    sums,
+  );
+  const serialPassed = await runTap(files.filter(isSerial), 1, sums);
+  const passed = parallelPassed && serialPassed && sums.failed === 0 && sums.passed > 0;
+  // A run that broke without a failing assertion (a crash of tap itself) must not count as zero failures.
+  if (!passed && sums.failed === 0) sums.failed = 1;
+  writeFileSync(RESULTS, `${JSON.stringify(sums)}\n`);
+  if (wanted.length === 0) console.log(`requirements that no test names yet: ${uncoveredRequirements(all).join(" ") || "none"}`);
+  console.log(`${files.length} files: ${sums.passed} passed, ${sums.failed} failed, ${sums.skipped} skipped`);
+  return passed ? 0 : 1;
+}
+
+process.exitCode = await main();
