@@ -7,6 +7,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { headerWord, LAYOUT_HASH, MAGIC, planRegions, SESSIONS, TABLES } from "../../fastpath/memory/tables.ts";
+import { UNIT_NAMES } from "../../limits.ts";
 import { type Column, type ColumnKind, columnsOf, usedRuleOf } from "./columns.ts";
 
 const KINDS: Readonly<Record<ColumnKind, string>> = {
@@ -37,6 +38,16 @@ export function declarationOf(columns: readonly Column[]): string {
   return `CREATE TABLE live(${columns.map((column) => `"${column.name}" ${sqlType(column)}`).join(", ")})`;
 }
 
+function nameList(names: readonly string[]): string {
+  return `{${names.map((name) => JSON.stringify(name)).join(", ")}}`;
+}
+
+/** Units may be called otherwise by the configuration, so their columns share one list that a connection may replace. */
+function namesSymbol(table: string, column: Column): string {
+  if (column.names.length === 0) return "0";
+  return column.names === UNIT_NAMES ? "names_units" : `names_${table}_${column.name}`;
+}
+
 /** The header's text. Equal layout, equal text. */
 export function headerText(): string {
   const { regions } = planRegions(0);
@@ -47,6 +58,8 @@ export function headerText(): string {
     `#define HEADER_MAGIC ${headerWord("magic")}`,
     `#define HEADER_LAYOUT ${headerWord("layout")}`,
     `#define HEADER_SESSIONS ${headerWord("sessions")}`,
+    `#define UNITS ${UNIT_NAMES.length}`,
+    `static const char *const names_units[] = ${nameList(UNIT_NAMES)};`,
     "",
   ];
   const rows: string[] = [];
@@ -55,12 +68,12 @@ export function headerText(): string {
     const region = regions.get(table.name);
     if (region === undefined) throw new Error(`${table.name} has no region`);
     for (const column of columns) {
-      if (column.names.length > 0) lines.push(`static const char *const names_${table.name}_${column.name}[] = {${column.names.map((name) => JSON.stringify(name)).join(", ")}};`);
+      const symbol = namesSymbol(table.name, column);
+      if (symbol !== "0" && symbol !== "names_units") lines.push(`static const char *const ${symbol}[] = ${nameList(column.names)};`);
     }
     lines.push(`static const struct column columns_${table.name}[] = {`);
     for (const column of columns) {
-      const names = column.names.length > 0 ? `names_${table.name}_${column.name}` : "0";
-      lines.push(`  {"${column.name}", ${KINDS[column.kind]}, ${column.at}, ${column.shift}, ${column.bits}, ${column.names.length}, ${names}},`);
+      lines.push(`  {"${column.name}", ${KINDS[column.kind]}, ${column.at}, ${column.shift}, ${column.bits}, ${column.names.length}, ${namesSymbol(table.name, column)}},`);
     }
     lines.push("};", "");
     const used = usedRuleOf(table) ?? { at: 0, mask: 0 };

@@ -1,7 +1,7 @@
 /*
  * Live tables: a SQLite module over the rows that the dataplane writes, in shared memory mapped read-only.
  *
- *   CREATE VIRTUAL TABLE temp.live_sessions USING twinwall_live('/dev/shm/twinwall-A1', sessions)
+ *   CREATE VIRTUAL TABLE temp.live_sessions USING twinwall_live('/dev/shm/twinwall-A1', sessions [, 'A1,A2,B1,B2'])
  *
  *   shared rows ──snapshot (sequence lock)──► cursor's own copy ──► columns
  *
@@ -64,6 +64,9 @@ struct live {
   size_t bytes;
   const uint32_t *words;
   sqlite3_int64 rows;
+  /* What units are called, by number, cut from `unit_text`. */
+  const char *units[UNITS];
+  char *unit_text;
 };
 
 /* One equality that a scan tests itself, before it copies a row. */
@@ -98,6 +101,22 @@ static char *plain_argument(const char *text) {
   return plain;
 }
 
+/* Cuts "A1,A2,B1,B2" into the names of units 1 and up; units that it does not reach keep their default. */
+static void name_units(struct live *live) {
+  for (int k = 0; k < UNITS; k++) live->units[k] = names_units[k];
+  char *text = live->unit_text;
+  for (int k = 1; k < UNITS && text != 0; k++) {
+    char *comma = strchr(text, ',');
+    if (*text != 0 && *text != ',') live->units[k] = text;
+    if (comma != 0) *comma++ = 0;
+    text = comma;
+  }
+}
+
+static const char *const *names_of(const struct live *live, const struct column *column) {
+  return column->names == names_units ? live->units : column->names;
+}
+
 static const struct layout *find_layout(const char *name) {
   for (int k = 0; k < LAYOUTS; k++)
     if (strcmp(layouts[k].name, name) == 0) return &layouts[k];
@@ -110,8 +129,8 @@ static sqlite3_int64 size_now(int descriptor) {
   return fstat(descriptor, &status) == 0 ? (sqlite3_int64)status.st_size : -1;
 }
 
-/* What is wrong with the area, as a message to free, or 0. Touches nothing behind the file's end. */
-static char *area_fault(const struct live *live) {
+/* What is wrong with the area, as a message to free, or 0 and the table's rows. Touches nothing behind the file's end. */
+static char *area_fault(struct live *live) {
   if (size_now(live->descriptor) < (sqlite3_int64)live->bytes || live->bytes < HEADER_BYTES)
     return sqlite3_mprintf("memory-truncated: %s is shorter than its tables", live->file);
   if (__atomic_load_n(&live->words[HEADER_MAGIC], __ATOMIC_ACQUIRE) != LAYOUT_MAGIC)
@@ -123,6 +142,7 @@ static char *area_fault(const struct live *live) {
   const sqlite3_int64 rows = live->layout->rows >= 0 ? live->layout->rows : sessions;
   if (sessions < 0 || (size_t)live->layout->offset + (size_t)rows * (size_t)live->layout->stride * 4 > live->bytes)
     return sqlite3_mprintf("memory-truncated: %s is shorter than its %d sessions need", live->file, sessions);
+  live->rows = rows;
   return 0;
 }
 
@@ -130,6 +150,7 @@ static void close_live(struct live *live) {
   if (live->words != 0) munmap((void *)live->words, live->bytes);
   if (live->descriptor >= 0) close(live->descriptor);
   sqlite3_free(live->file);
+  sqlite3_free(live->unit_text);
   sqlite3_free(live);
 }
 
@@ -143,15 +164,13 @@ static char *open_area(struct live *live) {
   void *mapped = mmap(0, live->bytes, PROT_READ, MAP_SHARED, live->descriptor, 0);
   if (mapped == MAP_FAILED) return sqlite3_mprintf("memory-absent: %s cannot be mapped: %s", live->file, strerror(errno));
   live->words = mapped;
-  char *fault = area_fault(live);
-  if (fault == 0) live->rows = live->layout->rows >= 0 ? live->layout->rows : (int32_t)live->words[HEADER_SESSIONS];
-  return fault;
+  return area_fault(live);
 }
 
 static int live_connect(sqlite3 *database, void *unused, int count, const char *const *arguments, sqlite3_vtab **out, char **error) {
   (void)unused;
-  if (count != 5) {
-    *error = sqlite3_mprintf("twinwall_live wants two arguments: file, table");
+  if (count != 5 && count != 6) {
+    *error = sqlite3_mprintf("twinwall_live wants two or three arguments: file, table, names of units");
     return SQLITE_ERROR;
   }
   char *name = plain_argument(arguments[4]);
@@ -164,6 +183,8 @@ static int live_connect(sqlite3 *database, void *unused, int count, const char *
   memset(live, 0, sizeof *live);
   live->descriptor = -1;
   live->file = plain_argument(arguments[3]);
+  live->unit_text = count == 6 ? plain_argument(arguments[5]) : 0;
+  name_units(live);
   live->layout = find_layout(name);
   if (live->layout == 0) *error = sqlite3_mprintf("no live table is called %s", name);
   else *error = open_area(live);
@@ -274,9 +295,10 @@ static int live_close(sqlite3_vtab_cursor *cursor) {
 }
 
 /* The number that a column's name stands for, or -1. */
-static sqlite3_int64 number_of_name(const struct column *column, const char *text) {
+static sqlite3_int64 number_of_name(const struct live *live, const struct column *column, const char *text) {
+  const char *const *names = names_of(live, column);
   for (int k = 0; k < column->name_count; k++)
-    if (strcmp(column->names[k], text) == 0) return k;
+    if (strcmp(names[k], text) == 0) return k;
   return -1;
 }
 
@@ -287,7 +309,7 @@ static void add_filter(struct cursor *cursor, const struct column *column, sqlit
   sqlite3_int64 number;
   if (column->names != 0) {
     if (type != SQLITE_TEXT) return;
-    number = number_of_name(column, (const char *)sqlite3_value_text(value));
+    number = number_of_name((const struct live *)cursor->base.pVtab, column, (const char *)sqlite3_value_text(value));
     if (number < 0) return;
   } else {
     if (type != SQLITE_INTEGER) return;
@@ -308,15 +330,15 @@ static int live_filter(sqlite3_vtab_cursor *base, int index, const char *used, i
   (void)index;
   struct cursor *cursor = (struct cursor *)base;
   struct live *live = (struct live *)base->pVtab;
-  cursor->row = 0;
-  cursor->end = live->rows;
-  cursor->filter_count = 0;
   char *fault = area_fault(live);
   if (fault != 0) {
     sqlite3_free(live->base.zErrMsg);
     live->base.zErrMsg = fault;
     return SQLITE_ERROR;
   }
+  cursor->row = 0;
+  cursor->end = live->rows;
+  cursor->filter_count = 0;
   for (int k = 0; k < count; k++) {
     int column = 0, length = 0;
     if (sscanf(used, "%d %n", &column, &length) < 1) break;
@@ -352,9 +374,9 @@ static int live_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *row) {
 
 /* ── columns ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void result_number(sqlite3_context *context, const struct column *column, sqlite3_int64 number) {
+static void result_number(sqlite3_context *context, const struct live *live, const struct column *column, sqlite3_int64 number) {
   if (column->names != 0 && number >= 0 && number < column->name_count)
-    sqlite3_result_text(context, column->names[number], -1, SQLITE_STATIC);
+    sqlite3_result_text(context, names_of(live, column)[number], -1, SQLITE_TRANSIENT);
   else sqlite3_result_int64(context, number);
 }
 
@@ -385,16 +407,17 @@ static void result_mac(sqlite3_context *context, const uint8_t *bytes) {
 
 static int live_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int number) {
   const struct cursor *cursor = (const struct cursor *)base;
-  const struct column *column = &((const struct live *)base->pVtab)->layout->columns[number];
+  const struct live *live = (const struct live *)base->pVtab;
+  const struct column *column = &live->layout->columns[number];
   const uint32_t *words = &cursor->snapshot[column->at];
   const uint8_t *bytes = (const uint8_t *)words;
   switch (column->kind) {
     case COLUMN_ROW: sqlite3_result_int64(context, cursor->row); break;
-    case COLUMN_ROW_NAME: result_number(context, column, cursor->row); break;
-    case COLUMN_I32: result_number(context, column, (int32_t)*words); break;
-    case COLUMN_U32: result_number(context, column, *words); break;
+    case COLUMN_ROW_NAME: result_number(context, live, column, cursor->row); break;
+    case COLUMN_I32: result_number(context, live, column, (int32_t)*words); break;
+    case COLUMN_U32: result_number(context, live, column, *words); break;
     case COLUMN_F64: result_double(context, words); break;
-    case COLUMN_BITS: result_number(context, column, (*words >> column->shift) & (uint32_t)(((uint64_t)1 << column->bits) - 1)); break;
+    case COLUMN_BITS: result_number(context, live, column, (*words >> column->shift) & (uint32_t)(((uint64_t)1 << column->bits) - 1)); break;
     case COLUMN_ADDRESS: result_address(context, bytes); break;
     case COLUMN_MAC: result_mac(context, bytes); break;
     case COLUMN_PORT: sqlite3_result_int(context, bytes[column->shift / 8] << 8 | bytes[column->shift / 8 + 1]); break;
