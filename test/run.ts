@@ -60,11 +60,16 @@ async function runTap(files: readonly string[], jobs: number, sums: Sums): Promi
   const output = join(BUILD, `test-${jobs}.tap`);
   rmSync(output, { force: true });
   const isLive = process.stdout.isTTY === true;
-  const args = [TAP, "run", `--jobs=${jobs}`, `--reporter=${isLive ? "base" : "tap"}`, `--output-file=${output}`, ...files];
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["ignore", isLive ? "inherit" : "pipe", "inherit"] });
-  child.stdout?.setEncoding("utf8").on("data", reportLines());
+  const report = isLive ? ["--reporter=base", `--output-file=${output}`] : ["--reporter=tap"];
+  const child = spawn(process.execPath, [TAP, "run", `--jobs=${jobs}`, ...report, ...files], {
+    cwd: ROOT,
+    stdio: ["ignore", isLive ? "inherit" : "pipe", "inherit"],
+  });
+  const chunks: string[] = [];
+  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => chunks.push(chunk));
+  child.stdout?.on("data", reportLines());
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  if (existsSync(output)) addSummary(readFileSync(output, "utf8"), sums);
+  addSummary(isLive && existsSync(output) ? readFileSync(output, "utf8") : chunks.join(""), sums);
   return code === 0;
 }
 
