@@ -1,0 +1,251 @@
+// The configuration, declared once. Validation, defaults, the console's grammar and help, forms and documentation all
+// derive from here: `description` is the key's help, `default` comes from limits.ts. One file serves every unit.
+//
+//   system ─ sites ─ units           who we are
+//   mode, ports, zones, routes       where packets come from and go to
+//   policy                           what may pass
+//   twin                             how the sites hold together
+//   sessions, idleMillis, checks     how much, how long, how strict
+
+import Type from "typebox";
+import { SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../../hal/contracts.ts";
+import {
+  HEARTBEAT_MILLIS,
+  HEARTBEAT_MISSES,
+  IDLE_MILLIS,
+  PACKET_BYTES_MOST,
+  ROUTES,
+  RULES,
+  SESSIONS_DEFAULT,
+  SESSIONS_MOST,
+  TICK_MILLIS,
+  ZONES,
+} from "../../limits.ts";
+
+/** Ethernet and one 802.1Q tag in front of an IP packet. */
+const LINK_HEADER_BYTES = 18;
+/** Largest MTU of a port: its frame must fit packet memory. */
+export const MTU_BYTES_MOST = PACKET_BYTES_MOST - LINK_HEADER_BYTES;
+/** IPv6 asks this much of every link (RFC 8200 §5). */
+export const MTU_BYTES_LEAST = 1_280;
+export const MTU_BYTES_DEFAULT = 1_500;
+
+/** Record header and handoff fields around one half of a handed-off packet, at the most. */
+const HANDOFF_RECORD_BYTES = 64;
+// PROTOCOL.md, Handoff: a data port's packet fits two twin frames. With these bounds it does, whatever is configured.
+if (MTU_BYTES_MOST + LINK_HEADER_BYTES > 2 * (MTU_BYTES_LEAST - SEAL_HEADER_BYTES - SEAL_TAG_BYTES - HANDOFF_RECORD_BYTES)) {
+  throw new Error("schema.ts: it must hold that the largest packet fits two frames of the smallest twin port");
+}
+
+const NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$";
+const SITE = "^[A-Za-z][A-Za-z0-9-]{0,14}$";
+const UNIT = "^[A-Za-z][A-Za-z0-9-]{0,14}[12]$";
+
+const closed = { additionalProperties: false } as const;
+const name = (description: string) => Type.String({ pattern: NAME, description });
+const texts = (description: string) => Type.Array(Type.String(), { default: [], description });
+
+const Gateway = Type.Object(
+  {
+    addresses: texts("Addresses with prefix length that hosts use as their gateway: equal at both sites; they answer and announce, and never send."),
+    mac: Type.Optional(
+      Type.String({
+        description:
+          "Ethernet address that the gateway addresses answer with, equal at both sites. Left out: 02:54, two bytes of the system name's hash, the zone's number, 00.",
+      }),
+    ),
+  },
+  { ...closed, default: {}, description: "What hosts in this zone see as their router, at either site." },
+);
+
+const ZoneAtSite = Type.Object(
+  {
+    addresses: texts(
+      "Addresses with prefix length of this site alone: the source of every routed frame, ARP and ND request and packet of our own. A link-local address is derived from the MAC when IPv6 is used and none is given.",
+    ),
+    mac: Type.Optional(
+      Type.String({
+        description:
+          "Ethernet address that this site sends with; it moves with the pair's active unit. Left out: 02:54, two bytes of the system name's hash, the zone's number, the site's number.",
+      }),
+    ),
+  },
+  { ...closed, default: {}, description: "This zone as one site has it." },
+);
+
+const Zone = Type.Object(
+  {
+    name: name("The zone's name, shared by both sites."),
+    port: Type.Optional(name("The board's port that the zone lies on, on every unit that `ports` does not name.")),
+    ports: Type.Record(Type.String({ pattern: UNIT }), name("Port"), { ...closed, default: {}, description: "Port by unit name, where it differs." }),
+    vlan: Type.Integer({ minimum: 0, maximum: 4094, default: 0, description: "802.1Q id; 0 is untagged." }),
+    gateway: Gateway,
+    sites: Type.Record(Type.String({ pattern: SITE }), ZoneAtSite, { ...closed, default: {}, description: "The zone's own addresses, by site." }),
+  },
+  { ...closed, description: "A security zone. Its number is its place in the list, from 1." },
+);
+
+const Route = Type.Object(
+  {
+    prefix: Type.String({ description: "Destination network, such as 0.0.0.0/0 or 2001:db8::/32." }),
+    via: Type.String({ description: "Next hop, an address in the zone's network." }),
+    zone: name("Zone that the next hop is reached through."),
+  },
+  closed,
+);
+
+const Rule = Type.Object(
+  {
+    name: name("The rule's name."),
+    from: texts("Zones that the packet comes from; empty is any."),
+    to: texts("Zones that the packet goes to; empty is any."),
+    source: texts("Source prefixes or addresses; empty is any."),
+    destination: texts("Destination prefixes or addresses; empty is any."),
+    service: texts("tcp/443, udp/1024-65535, icmp/8, icmpv6/3/0, protocol/47; empty is any."),
+    action: Type.Enum(["permit", "deny", "reject"] as const, {
+      description: "What happens to a packet that opens something: permit makes a session, deny is silent, reject answers.",
+    }),
+    log: Type.Boolean({ default: false, description: "Write an event for each packet that the rule decides." }),
+  },
+  { ...closed, description: "Rules are tried in order; the first that matches decides; a packet that none matches is denied." },
+);
+
+const Monitored = Type.Object(
+  {
+    zone: name("Zone that the address is reached through; one address per zone."),
+    address: Type.String({ description: "An address that answers while this site is connected: reaching it tells a peer's death from a partition." }),
+  },
+  closed,
+);
+
+const Twin = Type.Object(
+  {
+    enabled: Type.Boolean({ default: true, description: "Off: each unit stands alone, and knows no session but its own." }),
+    partition: Type.Enum(["stop", "local"] as const, {
+      default: "stop",
+      description: "What happens to the other site's flows while it is alive but not reached: dropped, or judged here.",
+    }),
+    firstPacket: Type.Enum(["query", "hold", "none"] as const, {
+      default: "query",
+      description: "UDP and ICMP replies can outrun the session: ask the twin about first packets, hold them at the owner until it is replicated, or neither.",
+    }),
+    heartbeatMillis: Type.Integer({ minimum: TICK_MILLIS, maximum: 1_000, default: HEARTBEAT_MILLIS, description: "Time between heartbeats." }),
+    heartbeatMisses: Type.Integer({
+      minimum: 2,
+      maximum: 50,
+      default: HEARTBEAT_MISSES,
+      description: "Heartbeats missed in a row after which a path is down.",
+    }),
+    monitored: Type.Array(Monitored, { maxItems: ZONES - 1, default: [], description: "Addresses that tell a death from a partition." }),
+  },
+  { ...closed, default: {} },
+);
+
+const Unit = Type.Object(
+  {
+    site: Type.String({ pattern: SITE, description: "Site that the unit stands at." }),
+    index: Type.Integer({ minimum: 1, maximum: 2, description: "1 or 2 within its site; with the site it makes the unit's name, A1." }),
+    peers: Type.Optional(Type.Array(Type.String({ pattern: UNIT }), { description: "Units that it associates with. Left out: all others." })),
+  },
+  closed,
+);
+
+const idle = (key: keyof typeof IDLE_MILLIS, description: string) =>
+  Type.Integer({ minimum: 1_000, maximum: 2_000_000_000, default: IDLE_MILLIS[key], description });
+
+const Idle = Type.Object(
+  {
+    tcpOpening: idle("tcpOpening", "TCP, handshake not complete."),
+    tcpEstablished: idle("tcpEstablished", "TCP, established (RFC 5382 REQ-5)."),
+    tcpClosing: idle("tcpClosing", "TCP, one side has closed."),
+    tcpReset: idle("tcpReset", "TCP, reset seen."),
+    tcpTimeWait: idle("tcpTimeWait", "TCP, both sides have closed."),
+    udpOneWay: idle("udpOneWay", "UDP without an answer (RFC 4787 REQ-5)."),
+    udpBothWays: idle("udpBothWays", "UDP with answers."),
+    icmpQuery: idle("icmpQuery", "ICMP query (RFC 5508 REQ-1)."),
+    other: idle("other", "Any other protocol."),
+  },
+  { ...closed, default: {}, description: "Idle time in milliseconds after which a session ends, by what it is doing." },
+);
+
+export const ConfigurationSchema = Type.Object(
+  {
+    system: Type.Object({ name: name("Name of the logical firewall; every unit carries it.") }, closed),
+    revision: Type.Integer({
+      minimum: 1,
+      maximum: 0x7fff_ffff,
+      default: 1,
+      description: "Number of this configuration; sessions remember which one permitted them.",
+    }),
+    sites: Type.Array(Type.String({ pattern: SITE }), {
+      minItems: 1,
+      maxItems: 2,
+      description: "The data centres; the order gives unit numbers and is the same everywhere.",
+    }),
+    units: Type.Array(Unit, { minItems: 1, maxItems: 4, description: "The appliances." }),
+    mode: Type.Enum(["routed", "transparent"] as const, { default: "routed", description: "Ports route between zones, or pairs of ports are wires." }),
+    sessions: Type.Integer({
+      minimum: 1_024,
+      maximum: SESSIONS_MOST,
+      default: SESSIONS_DEFAULT,
+      description: "Capacity of the session table, a power of two; 256 bytes each, allocated at start.",
+    }),
+    ports: Type.Record(
+      Type.String({ pattern: NAME }),
+      Type.Object(
+        {
+          mtuBytes: Type.Integer({
+            minimum: MTU_BYTES_LEAST,
+            maximum: MTU_BYTES_MOST,
+            default: MTU_BYTES_DEFAULT,
+            description: "Largest IP packet on the port.",
+          }),
+        },
+        closed,
+      ),
+      { ...closed, default: {}, description: "Settings of the board's ports, by name." },
+    ),
+    wires: Type.Array(Type.Array(name("Port"), { minItems: 2, maxItems: 2 }), {
+      default: [],
+      description: "Transparent mode: pairs of ports that are a wire. Left out: the board's two data ports.",
+    }),
+    zones: Type.Array(Zone, { minItems: 1, maxItems: ZONES - 1, description: "Security zones." }),
+    routes: Type.Array(Route, { maxItems: ROUTES, default: [], description: "Static routes; the longest prefix wins." }),
+    policy: Type.Array(Rule, { maxItems: RULES, default: [], description: "The rules." }),
+    twin: Twin,
+    idleMillis: Idle,
+    checks: Type.Object(
+      {
+        checksums: Type.Boolean({ default: true, description: "Drop packets whose TCP, UDP or ICMP checksum is wrong." }),
+        reversePath: Type.Boolean({ default: true, description: "Drop packets whose source is not reached through the zone that they come from." }),
+      },
+      { ...closed, default: {} },
+    ),
+  },
+  closed,
+);
+
+export type Configuration = Type.Static<typeof ConfigurationSchema>;
+export type ZoneConfiguration = Type.Static<typeof Zone>;
+export type UnitConfiguration = Type.Static<typeof Unit>;
+
+/** A unit's name: site and index. */
+export function unitName(unit: { readonly site: string; readonly index: number }): string {
+  return `${unit.site}${unit.index}`;
+}
+
+/** Unit number 1..4: A1 = 1, A2 = 2, B1 = 3, B2 = 4. */
+export function unitNumber(configuration: Configuration, unit: { readonly site: string; readonly index: number }): number {
+  return configuration.sites.indexOf(unit.site) * 2 + unit.index;
+}
+
+/** Port of a zone on a unit; undefined when the zone names none. */
+export function portOf(zone: ZoneConfiguration, unit: string): string | undefined {
+  return zone.ports[unit] ?? zone.port;
+}
+
+/** The units that a unit associates with; none when the twin is off. */
+export function peersOf(configuration: Configuration, unit: UnitConfiguration): readonly UnitConfiguration[] {
+  if (!configuration.twin.enabled) return [];
+  return configuration.units.filter((other) => other !== unit && (unit.peers === undefined || unit.peers.includes(unitName(other))));
+}
