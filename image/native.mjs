@@ -61,7 +61,10 @@ function nodeHeaders() {
   const name = NODE_PACKAGES[process.env.npm_config_arch ?? process.arch];
   const headers = join(ROOT, "node_modules", name ?? "none", "include/node");
   if (!existsSync(join(headers, "node_api.h"))) {
-    throw new NativeBuildError("NATIVE_NO_HEADERS", `no Node 24 headers for ${process.arch} in node_modules: run npm ci (package ${name ?? "for this processor does not exist"})`);
+    throw new NativeBuildError(
+      "NATIVE_NO_HEADERS",
+      `no Node 24 headers for ${process.arch} in node_modules: run npm ci (package ${name ?? "for this processor does not exist"})`,
+    );
   }
   return headers;
 }
@@ -101,8 +104,17 @@ function buildLiveTables(compiler, log) {
   const source = join(SOURCES, "livetables.c");
   const headers = join(ROOT, "node_modules/better-sqlite3/deps/sqlite3");
   if (!existsSync(source)) return null;
+  // The module knows no table by name: its columns come from the declaration in TypeScript, so Node 24 writes the header.
+  execFileSync(join(ROOT, "node_modules/.bin/node"), [join(ROOT, "firmware/store/live/generate.ts"), OUTPUT], { stdio: ["ignore", "ignore", "inherit"] });
   const target = join(OUTPUT, "livetables.so");
-  make(target, [source, ...sourcesIn(".h")], compiler, [`-I${headers}`, "-shared", "-fPIC", "-O2", "-std=gnu11", "-D_GNU_SOURCE", ...WARNINGS, source, "-o"], [], log);
+  make(
+    target,
+    [source, join(OUTPUT, "livetables_layout.h")],
+    compiler,
+    [`-I${headers}`, `-I${OUTPUT}`, "-shared", "-fPIC", "-O2", "-std=gnu11", "-D_GNU_SOURCE", ...WARNINGS, source, "-o"],
+    [],
+    log,
+  );
   return target;
 }
 
