@@ -39,11 +39,14 @@ static napi_value memory_allocate(napi_env env, napi_callback_info info) {
   return call_result(&call, -posix_fallocate(call_int(&call, 0), 0, call_long(&call, 1)));
 }
 
-/** memoryLock(descriptor): takes the file's lock, which ends with the process; 0, or -EWOULDBLOCK when another holds it. */
+/**
+ * memoryLock(descriptor, take): takes or gives up the file's lock; 0, or -EWOULDBLOCK when another process holds it. It
+ * ends with the process. Closing does not end it: a mapping keeps the open file alive.
+ */
 static napi_value memory_lock(napi_env env, napi_callback_info info) {
   struct call call;
-  if (!call_read(&call, env, info, 1)) return NULL;
-  return call_result(&call, flock(call_int(&call, 0), LOCK_EX | LOCK_NB) ? -errno : 0);
+  if (!call_read(&call, env, info, 2)) return NULL;
+  return call_result(&call, flock(call_int(&call, 0), call_int(&call, 1) ? LOCK_EX | LOCK_NB : LOCK_UN) ? -errno : 0);
 }
 
 /** memoryMap(descriptor, bytes, writable): the file as an ArrayBuffer, or -errno. Storing into a read-only one is a SIGSEGV. */
