@@ -1,0 +1,66 @@
+// Everything the lab makes lives in namespaces without a name, held by nothing but the lab's own processes, so that nothing
+// can stay behind, whatever kills whatever:
+//
+//   npm start ─ main.ts ──dies──► unshare ──dies──► init (process 1) ──► every process inside ──► every namespace, device,
+//                      PDEATHSIG          PDEATHSIG                kernel                        file in /run and /dev/shm
+//
+// Inside, /run and /dev/shm are file systems of their own: namespace names, shared memory and run directories collide with
+// nobody's. Process 1 is a shell that reaps, so that a killed unit does not linger as a zombie.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const INSIDE = "TWINWALL_LAB_INSIDE";
+const NAMESPACES = ["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
+const MOUNTS = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/twinwall && mount -t tmpfs -o mode=1777 tmpfs /dev/shm && ip link set lo up";
+// `wait` without a number would wait for orphans too.
+const INIT = `${MOUNTS} || exit 70; "$@" & main=$!; wait $main; exit $?`;
+
+/** True in a process that runs inside the sandbox. */
+export function isInsideSandbox(): boolean {
+  return process.env[INSIDE] === "1";
+}
+
+/** Why this machine cannot make the namespaces that the lab needs; undefined when it can. */
+export function whyNoSandbox(): string | undefined {
+  if (process.getuid?.() !== 0) return "not root";
+  for (const tool of ["setpriv", "unshare", "ip", "nft", "ethtool"]) {
+    if (
+      !(process.env["PATH"] ?? "")
+        .split(":")
+        .concat("/usr/sbin", "/sbin")
+        .some((folder) => existsSync(join(folder, tool)))
+    )
+      return `no command ${tool}`;
+  }
+  const trial =
+    "mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add try && ip link add a type veth peer name b netns try && ip link add c type bridge";
+  const { status, stderr } = spawnSync("unshare", [...NAMESPACES, "sh", "-c", trial], { encoding: "utf8" });
+  return status === 0 ? undefined : `no network namespaces here (${stderr.trim().split("\n").at(-1) ?? ""})`;
+}
+
+export interface Sandbox {
+  readonly process: ChildProcess;
+  /** Exit code of the command inside; 128 + signal when it was killed. */
+  readonly exited: Promise<number>;
+  /** Process 1 of the sandbox as this side numbers it, for nsenter; 0 until it runs. */
+  firstProcess(): number;
+}
+
+/** Starts `node script …args` in fresh namespaces, with this process's output. It dies with this process. */
+export function startSandbox(script: string, args: readonly string[], options: { readonly stdio?: "inherit" | "pipe" } = {}): Sandbox {
+  const stdio = options.stdio ?? "inherit";
+  const command = ["--pdeathsig", "KILL", "unshare", ...NAMESPACES, "sh", "-c", INIT, "init", process.execPath, join(ROOT, script), ...args];
+  const child = spawn("setpriv", command, { cwd: ROOT, stdio: ["ignore", stdio, stdio], env: { ...process.env, [INSIDE]: "1" } });
+  const exited = new Promise<number>((resolve) => {
+    child.on("error", () => resolve(71));
+    child.on("close", (code, signal) => resolve(code ?? (signal === "SIGKILL" ? 137 : 143)));
+  });
+  const firstProcess = (): number => {
+    const file = `/proc/${child.pid}/task/${child.pid}/children`;
+    return existsSync(file) ? Number(readFileSync(file, "utf8").trim().split(" ")[0] ?? 0) : 0;
+  };
+  return { process: child, exited, firstProcess };
+}

@@ -1,0 +1,277 @@
+// Builds the picture from network namespaces, veth pairs and bridges; changes it while traffic runs. Works only inside the
+// sandbox (sandbox.ts), which is what removes it.
+//
+//   namespace `switches` holds every bridge:  a-one ═dci═ b-one     a-three ═dci═ b-three     twin
+//   every other namespace holds one machine:  A1 B1 service1 service3 user router
+//
+// The DCI is a veth pair between two bridges; an nftables bridge table drops the gateways' ARP, neighbour discovery and MAC
+// where they would cross it, as DCI gear does. All veth ends have checksum, VLAN and segmentation offload off: otherwise packets
+// carry partial checksums, and VLAN tags vanish before XDP sees them.
+
+import { spawnSync } from "node:child_process";
+import {
+  LAB_HOSTS,
+  LAB_UNITS,
+  LAB_ZONES,
+  type LabUnit,
+  PORT_ONE,
+  PORT_THREE,
+  PORT_TWIN,
+  ROUTER,
+  SERVICE1,
+  SERVICE3,
+  SITES,
+  type SiteName,
+  TWIN_ADDRESS,
+  USER,
+  unitOf,
+  WIRE,
+  ZONE_ONE,
+  ZONE_THREE,
+} from "./picture.ts";
+
+const SWITCHES = "switches";
+export type Wiring = "routed" | "transparent";
+
+/** Runs a shell script inside a namespace and returns its output. Throws with what the script said when it fails. */
+export function inNamespace(name: string, script: string): string {
+  const { status, stdout, stderr } = spawnSync("ip", ["netns", "exec", name, "sh", "-e", "-c", script], { encoding: "utf8", maxBuffer: 64 << 20 });
+  if (status !== 0) throw new Error(`lab: in ${name}: ${stderr.trim() || `exit ${status}`}\n${script}`);
+  return stdout;
+}
+
+const OFFLOADS = "tx off txvlan off gso off tso off";
+
+/** Shell lines for a cable from a bridge in `switches` to a device in another namespace. */
+function cable(bridge: string, port: string, namespace: string, device: string, mtuBytes: number): string {
+  return `
+ip link add ${port} mtu ${mtuBytes} type veth peer name ${device} mtu ${mtuBytes} netns ${namespace}
+ip link set ${port} master ${bridge} up
+ethtool -K ${port} ${OFFLOADS} >/dev/null
+ip netns exec ${namespace} ethtool -K ${device} ${OFFLOADS} >/dev/null`;
+}
+
+function bridge(name: string): string {
+  return `ip link add ${name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0; ip link set ${name} up`;
+}
+
+/** Bridges, the cables to the units, and the DCI. */
+function buildSwitches(wiring: Wiring, twinMtuBytes: number): void {
+  const lines = ["sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1", bridge("twin")];
+  for (const site of SITES) {
+    const unit = unitOf(site);
+    const letter = site.toLowerCase();
+    for (const zone of LAB_ZONES) {
+      lines.push(bridge(`${letter}-${zone.name}`), cable(`${letter}-${zone.name}`, `${unit}-${zone.name}`, unit, zone.device, 1_500));
+    }
+    lines.push(cable("twin", `${unit}-twin`, unit, PORT_TWIN, twinMtuBytes));
+  }
+  if (wiring === "routed") {
+    for (const { name } of LAB_ZONES) {
+      lines.push(`ip link add dci-a-${name} type veth peer name dci-b-${name}`);
+      for (const letter of ["a", "b"]) {
+        lines.push(`ip link set dci-${letter}-${name} master ${letter}-${name} up; ethtool -K dci-${letter}-${name} ${OFFLOADS} >/dev/null`);
+      }
+    }
+    lines.push(`nft -f - <<'RULES'\n${dciRules()}\nRULES`);
+  }
+  inNamespace(SWITCHES, lines.join("\n"));
+}
+
+/** What DCI gear keeps from crossing between the sites, and counters that the scenarios read. */
+function dciRules(): string {
+  const macs = LAB_ZONES.map((zone) => zone.gatewayMac).join(", ");
+  const v4 = LAB_ZONES.map((zone) => zone.gateway4).join(", ");
+  const v6 = LAB_ZONES.map((zone) => zone.gateway6).join(", ");
+  // @th,64,128 is the target address of a neighbour solicitation or advertisement (RFC 4861 §4.3, §4.4).
+  return `
+table bridge dci {
+  chain filter {
+    ether saddr { ${macs} } counter drop
+    ether daddr { ${macs} } counter drop
+    ether type arp arp saddr ip { ${v4} } counter drop
+    ether type arp arp daddr ip { ${v4} } counter drop
+    ether type ip6 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } @th,64,128 { ${v6} } counter drop
+  }
+  chain forward {
+    type filter hook forward priority 0; policy accept;
+    iifname "dci-*" jump filter
+    oifname "dci-*" jump filter
+  }
+}`;
+}
+
+/** Counts on the wire, at the bridge port where a service's packets come in: nothing that a unit says about itself. */
+function buildCounters(): void {
+  const chain = (["service1", "service3"] as const).flatMap((name) =>
+    ["tcp", "udp"].flatMap((protocol) => [`iifname "${name}*" meta l4proto ${protocol} counter name ${name}_${protocol}`]),
+  );
+  const counters = ["service1_tcp", "service1_udp", "service3_tcp", "service3_udp"].map((name) => `counter ${name} { }`);
+  inNamespace(
+    SWITCHES,
+    `nft -f - <<'RULES'
+table bridge count {
+  ${counters.join("\n  ")}
+  chain prerouting {
+    type filter hook prerouting priority 0; policy accept;
+    ${chain.join("\n    ")}
+  }
+}
+RULES`,
+  );
+}
+
+/** Packets of one protocol that a service has put on the wire since the lab was built. */
+export function packetsOnWire(service: "service1" | "service3", protocol: "tcp" | "udp"): number {
+  const text = inNamespace(SWITCHES, `nft list counter bridge count ${service}_${protocol}`);
+  return Number(/packets (\d+)/.exec(text)?.[1] ?? 0);
+}
+
+const HOST_SETTINGS = `
+sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+ip link set lo up`;
+
+/** Units: no forwarding by the kernel, no IPv6, no addresses on data ports. */
+function buildUnits(): void {
+  for (const unit of LAB_UNITS) {
+    inNamespace(
+      unit,
+      `sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+ip link set lo up
+ip link set ${PORT_ONE} up; ip link set ${PORT_THREE} up; ip link set ${PORT_TWIN} up
+ip address add ${TWIN_ADDRESS[unit]}/24 dev ${PORT_TWIN}`,
+    );
+  }
+}
+
+function buildRoutedHosts(): void {
+  inNamespace(
+    SWITCHES,
+    cable("a-one", "service1", "service1", "eth0", 1_500) +
+      cable("b-three", "service3", "service3", "eth0", 1_500) +
+      cable("a-one", "router-a", "router", "leg-a", 1_500) +
+      cable("b-one", "router-b", "router", "leg-b", 1_500),
+  );
+  const hosts = [
+    { name: "service1", own: SERVICE1, zone: ZONE_ONE },
+    { name: "service3", own: SERVICE3, zone: ZONE_THREE },
+  ];
+  for (const { name, own, zone } of hosts) {
+    inNamespace(
+      name,
+      `${HOST_SETTINGS}
+ip link set eth0 up
+ip address add ${own.address4}/24 dev eth0
+ip address add ${own.address6}/64 dev eth0 nodad
+ip route add default via ${zone.gateway4}
+ip -6 route add default via ${zone.gateway6}`,
+    );
+  }
+  buildUser();
+}
+
+/** The user and its router. The router's legs share address and MAC; exactly one is up. */
+function buildUser(): void {
+  inNamespace(
+    "router",
+    `${HOST_SETTINGS}
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+ip link add inner type veth peer name eth0 netns user
+ethtool -K inner ${OFFLOADS} >/dev/null
+ip netns exec user ethtool -K eth0 ${OFFLOADS} >/dev/null
+ip link set inner up
+ip address add ${ROUTER.inner4}/24 dev inner
+ip address add ${ROUTER.inner6}/64 dev inner nodad
+for leg in leg-a leg-b; do
+  ip link set $leg address ${ROUTER.mac}
+  sysctl -qw net.ipv4.conf.$leg.arp_notify=1 net.ipv6.conf.$leg.ndisc_notify=1 net.ipv6.conf.$leg.keep_addr_on_down=0
+done`,
+  );
+  inNamespace(
+    "user",
+    `${HOST_SETTINGS}
+ip link set eth0 up
+ip address add ${USER.address4}/24 dev eth0
+ip address add ${USER.address6}/64 dev eth0 nodad
+ip route add default via ${ROUTER.inner4}
+ip -6 route add default via ${ROUTER.inner6}`,
+  );
+  moveUserPath("A");
+}
+
+/** Both services have a leg on either wire; routes send requests over A's and replies over B's. */
+function buildTransparentHosts(): void {
+  const cables = SITES.flatMap((site) => {
+    const letter = site.toLowerCase();
+    return [
+      cable(`${letter}-one`, `service1-${letter}`, "service1", `leg-${letter}`, 1_500),
+      cable(`${letter}-three`, `service3-${letter}`, "service3", `leg-${letter}`, 1_500),
+    ];
+  });
+  inNamespace(SWITCHES, cables.join("\n"));
+  const legs = (own: "service1" | "service3"): string =>
+    SITES.map(
+      (site) => `ip link set leg-${site.toLowerCase()} up
+ip address add ${WIRE[site][`${own}v4`]}/24 dev leg-${site.toLowerCase()}
+ip address add ${WIRE[site][`${own}v6`]}/64 dev leg-${site.toLowerCase()} nodad`,
+    ).join("\n");
+  const service = (own: typeof SERVICE1 | typeof SERVICE3): string =>
+    `ip address add ${own.address4}/32 dev lo\nip address add ${own.address6}/128 dev lo nodad`;
+  inNamespace(
+    "service1",
+    `${HOST_SETTINGS}\n${legs("service1")}\n${service(SERVICE1)}
+ip route add ${SERVICE3.address4} via ${WIRE.A.service3v4} src ${SERVICE1.address4}
+ip -6 route add ${SERVICE3.address6} via ${WIRE.A.service3v6} src ${SERVICE1.address6}`,
+  );
+  inNamespace(
+    "service3",
+    `${HOST_SETTINGS}\n${legs("service3")}\n${service(SERVICE3)}
+ip route add ${SERVICE1.address4} via ${WIRE.B.service1v4} src ${SERVICE3.address4}
+ip -6 route add ${SERVICE1.address6} via ${WIRE.B.service1v6} src ${SERVICE3.address6}`,
+  );
+}
+
+/** Builds the whole picture. `twinMtuBytes`: 1,500 splits a handed-off full packet into two frames. */
+export function buildTopology(wiring: Wiring, twinMtuBytes = 1_500): void {
+  for (const name of [SWITCHES, ...LAB_UNITS, ...LAB_HOSTS]) {
+    const { status, stderr } = spawnSync("ip", ["netns", "add", name], { encoding: "utf8" });
+    if (status !== 0) throw new Error(`lab: cannot add namespace ${name}: ${stderr.trim()}`);
+  }
+  buildSwitches(wiring, twinMtuBytes);
+  buildCounters();
+  buildUnits();
+  if (wiring === "routed") buildRoutedHosts();
+  else buildTransparentHosts();
+}
+
+/** Takes the picture down so that another wiring can be built. Processes in the namespaces must have ended. */
+export function removeTopology(): void {
+  for (const name of [...LAB_HOSTS, ...LAB_UNITS, SWITCHES]) spawnSync("ip", ["netns", "delete", name]);
+}
+
+/** Moves the user's path: the router's leg into that site comes up with a gratuitous ARP and an unsolicited advertisement. */
+export function moveUserPath(site: SiteName): void {
+  const leg = `leg-${site.toLowerCase()}`;
+  const old = site === "A" ? "leg-b" : "leg-a";
+  inNamespace(
+    "router",
+    `ip link set ${old} down
+ip address flush dev ${old}
+ip address add ${ROUTER.address4}/24 dev ${leg}
+ip address add ${ROUTER.address6}/64 dev ${leg} nodad
+ip link set ${leg} up
+ip route replace default via ${ZONE_ONE.gateway4} dev ${leg}
+ip -6 route replace default via ${ZONE_ONE.gateway6} dev ${leg}`,
+  );
+}
+
+/** Cuts (or heals) a unit's cable to the twin segment. The link stays up on both ends: nobody is told. */
+export function setTwinLink(unit: LabUnit, isWhole: boolean): void {
+  inNamespace(SWITCHES, `ip link set ${unit}-twin type bridge_slave state ${isWhole ? 3 : 0}`);
+}
+
+/** Removes and returns a unit's power as far as its neighbours see it: the links at its bridge ports. */
+export function setUnitLinks(unit: LabUnit, isUp: boolean): void {
+  const state = isUp ? "up" : "down";
+  inNamespace(SWITCHES, [`${unit}-one`, `${unit}-three`, `${unit}-twin`].map((port) => `ip link set ${port} ${state}`).join("\n"));
+}
