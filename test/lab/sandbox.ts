@@ -36,7 +36,7 @@ export function whyNoSandbox(): string | undefined {
       return `no command ${tool}`;
   }
   const trial =
-    "mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add try && ip link add a type veth peer name b netns try && ip link add c type bridge";
+    "mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add try && ip link add try0 type veth peer name try1 netns try && ip link add try2 type bridge";
   const { status, stderr } = spawnSync("unshare", [...NAMESPACES, "sh", "-c", trial], { encoding: "utf8" });
   return status === 0 ? undefined : `no network namespaces here (${stderr.trim().split("\n").at(-1) ?? ""})`;
 }

@@ -78,11 +78,20 @@ function buildSwitches(wiring: Wiring, twinMtuBytes: number): void {
   inNamespace(SWITCHES, lines.join("\n"));
 }
 
-/** What DCI gear keeps from crossing between the sites, and counters that the scenarios read. */
+/** An IPv6 address of the form a:b::c as one number, as nftables wants it in a raw payload match. */
+function addressInHex(address: string): string {
+  const [front = "", back = ""] = address.split("::");
+  const groups = (text: string): string[] => text.split(":").filter((group) => group !== "");
+  const missing = 8 - groups(front).length - groups(back).length;
+  const all = [...groups(front), ...Array.from({ length: missing }, () => "0"), ...groups(back)];
+  return `0x${all.map((group) => group.padStart(4, "0")).join("")}`;
+}
+
+/** What DCI gear keeps from crossing between the sites: the gateways, which answer at both. */
 function dciRules(): string {
   const macs = LAB_ZONES.map((zone) => zone.gatewayMac).join(", ");
   const v4 = LAB_ZONES.map((zone) => zone.gateway4).join(", ");
-  const v6 = LAB_ZONES.map((zone) => zone.gateway6).join(", ");
+  const v6 = LAB_ZONES.map((zone) => addressInHex(zone.gateway6)).join(", ");
   // @th,64,128 is the target address of a neighbour solicitation or advertisement (RFC 4861 §4.3, §4.4).
   return `
 table bridge dci {
@@ -101,8 +110,8 @@ table bridge dci {
 }`;
 }
 
-/** Counts on the wire, at the bridge port where a service's packets come in: nothing that a unit says about itself. */
-function buildCounters(): void {
+/** Cables that can be cut, and counts on the wire, at the bridge port where a service's packets come in: nothing that a unit says about itself. */
+function buildMeters(): void {
   const chain = (["service1", "service3"] as const).flatMap((name) =>
     ["tcp", "udp"].flatMap((protocol) => [`iifname "${name}*" meta l4proto ${protocol} counter name ${name}_${protocol}`]),
   );
@@ -115,6 +124,17 @@ table bridge count {
   chain prerouting {
     type filter hook prerouting priority 0; policy accept;
     ${chain.join("\n    ")}
+  }
+}
+table bridge cut {
+  set ports { type ifname; }
+  chain prerouting {
+    type filter hook prerouting priority -10; policy accept;
+    iifname @ports drop
+  }
+  chain output {
+    type filter hook postrouting priority 0; policy accept;
+    oifname @ports drop
   }
 }
 RULES`,
@@ -238,7 +258,7 @@ export function buildTopology(wiring: Wiring, twinMtuBytes = 1_500): void {
     if (status !== 0) throw new Error(`lab: cannot add namespace ${name}: ${stderr.trim()}`);
   }
   buildSwitches(wiring, twinMtuBytes);
-  buildCounters();
+  buildMeters();
   buildUnits();
   if (wiring === "routed") buildRoutedHosts();
   else buildTransparentHosts();
@@ -267,7 +287,7 @@ ip -6 route replace default via ${ZONE_ONE.gateway6} dev ${leg}`,
 
 /** Cuts (or heals) a unit's cable to the twin segment. The link stays up on both ends: nobody is told. */
 export function setTwinLink(unit: LabUnit, isWhole: boolean): void {
-  inNamespace(SWITCHES, `ip link set ${unit}-twin type bridge_slave state ${isWhole ? 3 : 0}`);
+  inNamespace(SWITCHES, `nft ${isWhole ? "delete" : "add"} element bridge cut ports '{ "${unit}-twin" }'`);
 }
 
 /** Removes and returns a unit's power as far as its neighbours see it: the links at its bridge ports. */
