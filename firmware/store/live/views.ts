@@ -31,7 +31,7 @@ function since(column: string): string {
 }
 
 function named(table: string, number: string): string {
-  return `coalesce((SELECT name FROM ${table} WHERE number = ${number}), CAST(${number} AS TEXT))`;
+  return `coalesce((SELECT name FROM ${table} WHERE ${table}.number = ${number}), CAST(${number} AS TEXT))`;
 }
 
 /** Bits of a unit set as "B1, B2"; NULL when none is set. */
@@ -58,7 +58,7 @@ const VIEWS: Readonly<Record<string, string>> = {
     round_trip AS round_trip_micros, lag_rows, lag_micros, sweeping, digests_equal, associated, rows_sent, rows_received, handed_off, handed_here,
     heartbeats_received, frames_rejected, mtu AS mtu_bytes FROM live_members`,
   counters: `SELECT name, kind, value, nullif(sentence, '') AS sentence FROM live_counters WHERE row > 0`,
-  ports: `SELECT number, ${named("port_names", "number")} AS name, (SELECT kind FROM port_names WHERE port_names.number = live_ports.number) AS kind, state,
+  ports: `SELECT number, ${named("port_names", "live_ports.number")} AS name, (SELECT kind FROM port_names WHERE port_names.number = live_ports.number) AS kind, state,
     received_packets, received_bytes, transmitted_packets, transmitted_bytes, transmit_full, receive_missed, receive_errors FROM live_ports`,
   neighbours: `SELECT address, nullif(mac, '00:00:00:00:00:00') AS mac, state, ${since("confirmed")} AS confirmed_millis, tries, queued, entry FROM live_neighbours`,
   rules: `SELECT row AS number, (SELECT name FROM rule_names WHERE number = row) AS name, (SELECT action FROM rule_names WHERE number = row) AS action, hits,

@@ -1,0 +1,88 @@
+// `twinwall`: a look at a running unit, as a process of its own. It maps the unit's memory read-only and asks it by SQL, so
+// it costs the dataplane nothing and works while the manager is down.
+//
+//   arguments ─► names (plan) ─► live tables ─► command ─► lines for people, or one JSON value
+//
+// Exit status: 0 found, 1 the unit cannot be looked at, 2 the question is wrong.
+
+import { existsSync, readdirSync } from "node:fs";
+import { namesOfPlanFile } from "../../store/live/names.ts";
+import { LiveError, openLive } from "../../store/live/open.ts";
+import { type Places, placesOf, runDirectory } from "../places.ts";
+import { type CommandName, parseRequest, type Request, USAGE, UsageError } from "./arguments.ts";
+import { events } from "./events.ts";
+import { counters, members, neighbours, ports, rules } from "./lists.ts";
+import type { Answer, Context } from "./query.ts";
+import { sessions } from "./sessions.ts";
+import { status } from "./status.ts";
+import type { Screen } from "./table.ts";
+
+const ANSWERS: Readonly<Record<CommandName, (context: Context) => Answer | Promise<Answer>>> = { status, sessions, counters, events, ports, members, neighbours, rules };
+
+/** What the process is given; a test gives its own. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly screen: Screen;
+  out(line: string): void;
+  complain(line: string): void;
+}
+
+function unitsIn(run: string): string[] {
+  try {
+    return readdirSync(run).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** Why a unit has no memory, in words that lead on. */
+function absence(request: Request, run: string, places: Places): string {
+  if (existsSync(places.unitDirectory)) return `unit-not-running: ${request.unit} has run here, but does not now (${places.memoryFile} is missing).`;
+  const known = unitsIn(run);
+  const units = known.length === 0 ? "No unit has run here" : `Units here: ${known.join(", ")}`;
+  return `unknown-unit: there is no unit ${request.unit} in ${run}. ${units}; --run-dir or TWINWALL_RUN looks elsewhere.`;
+}
+
+async function answer(request: Request, surroundings: Surroundings): Promise<number> {
+  const run = runDirectory(request.runDirectory, surroundings.environment);
+  const places = placesOf(request.unit, run);
+  if (!existsSync(places.memoryFile)) {
+    surroundings.complain(absence(request, run, places));
+    return 1;
+  }
+  const names = namesOfPlanFile(places.planFile);
+  const database = openLive(places.memoryFile, names);
+  try {
+    const found = await ANSWERS[request.command]({ database, names, request });
+    if (request.json) surroundings.out(JSON.stringify(found.json));
+    else for (const line of found.lines(surroundings.screen)) surroundings.out(line);
+    return 0;
+  } finally {
+    database.close();
+  }
+}
+
+/** Runs one command line. Returns the exit status; never throws for what a person did wrong. */
+export async function runCommandLine(list: readonly string[], surroundings: Surroundings): Promise<number> {
+  try {
+    const request = parseRequest(list);
+    if (request === undefined) {
+      surroundings.out(USAGE);
+      return 0;
+    }
+    return await answer(request, surroundings);
+  } catch (error) {
+    if (error instanceof UsageError) surroundings.complain(`usage: ${error.message} (--help shows all)`);
+    else if (error instanceof LiveError) surroundings.complain(error.message);
+    else throw error;
+    return error instanceof UsageError || error.code === "query" ? 2 : 1;
+  }
+}
+
+if (import.meta.main) {
+  const { stdout, stderr, env, argv } = process;
+  const screen: Screen = { width: stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY, colours: stdout.isTTY === true && env.NO_COLOR === undefined };
+  // A reader that closes early (`| head`) is no error.
+  stdout.on("error", () => process.exit(0));
+  process.exitCode = await runCommandLine(argv.slice(2), { environment: env, screen, out: (line) => stdout.write(`${line}\n`), complain: (line) => stderr.write(`twinwall: ${line}\n`) });
+}

@@ -1,0 +1,223 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "tap";
+import { eventKind, EventRing } from "../../firmware/fastpath/events.ts";
+import { word } from "../../firmware/fastpath/memory/layout.ts";
+import { counterRow, headerWord, MEMBERS, NEIGHBOUR_TABLE, PORT_TABLE, RULE_TABLE, SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
+import { drop } from "../../firmware/fastpath/verdicts.ts";
+import { runCommandLine } from "../../firmware/manager/console/cli.ts";
+import { placesOf } from "../../firmware/manager/places.ts";
+import { type Area, makeArea, mapped, NOW_MICROS, putSession, temporaryDirectory, writeArea } from "../store/area.ts";
+import { buildLiveModule } from "../store/native.ts";
+
+buildLiveModule();
+
+const PLAN = {
+  unit: 1,
+  name: "A1",
+  ports: [
+    { number: 0, device: "inside", kind: "data" },
+    { number: 1, device: "outside", kind: "data" },
+    { number: 2, device: "twin", kind: "twin" },
+  ],
+  zones: [
+    { zone: 1, name: "one" },
+    { zone: 3, name: "three" },
+  ],
+  rules: [
+    { number: 1, name: "no-telnet", action: "deny" },
+    { number: 2, name: "web", action: "permit" },
+  ],
+  twin: { peers: [{ unit: 3, name: "B1" }], secret: "very-secret" },
+};
+
+function busyArea(): Area {
+  const area = makeArea(256);
+  const { tables } = area;
+  for (let row = 0; row < 60; row++) putSession(area, row, { packets: row, bytes: row * 1_000_000, acknowledged: 1 << 3 });
+  putSession(area, 70, { owner: 3, source: [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9], destination: mapped(10, 3, 0, 99) });
+  putSession(area, 71, { state: "tombstone" });
+  const header = tables.header.i;
+  header[headerWord("sessionsLive")] = 62;
+  header[headerWord("sessionsOwned")] = 60;
+  header[headerWord("tombstones")] = 1;
+  const member = MEMBERS.strideWords * 3;
+  const put = (name: string, value: number) => {
+    tables.members.i[member + word(MEMBERS, name)] = value;
+  };
+  put("unit", 3);
+  put("state", 1 | (1 << 8));
+  put("lagRows", 4);
+  put("lagMicros", 3_200);
+  put("associated", 1);
+  put("roundTrip", 200);
+  put("twinPath", 1);
+  put("lastHeard", NOW_MICROS / 1000 - 8);
+  tables.counters.f[drop("no-session")] = 12;
+  tables.counters.f[drop("policy-deny")] = 1_300;
+  tables.counters.f[counterRow("forwarded")] = 5_000_000;
+  tables.rules.f[(RULE_TABLE.strideWords * 2) >> 1] = 60;
+  tables.ports.i[PORT_TABLE.strideWords + word(PORT_TABLE, "number")] = 1;
+  tables.ports.i[PORT_TABLE.strideWords + word(PORT_TABLE, "state")] = 1;
+  tables.ports.f[(PORT_TABLE.strideWords + word(PORT_TABLE, "receivedPackets")) >> 1] = 1_234_567;
+  tables.ports.i[PORT_TABLE.strideWords * 2 + word(PORT_TABLE, "number")] = 2;
+  tables.ports.i[PORT_TABLE.strideWords * 3 + word(PORT_TABLE, "number")] = 3;
+  tables.neighbours.i[word(NEIGHBOUR_TABLE, "state")] = 2;
+  new Uint8Array(area.buffer, tables.neighbours.i.byteOffset, 64).set([...mapped(10, 3, 0, 10), 2, 0x54, 0, 0, 0xbe, 0xef], 4);
+  const ring = new EventRing(tables);
+  ring.note(eventKind("port-up"), NOW_MICROS - 2_000_000, 0, 1, 0);
+  ring.noteFlow(eventKind("rule-deny"), NOW_MICROS - 1_000_000, tables.sessions.i, word(SESSIONS, "originatorSource"), 1, 0, 0);
+  ring.note(eventKind("peer-dead"), NOW_MICROS - 500_000, 3, -1, 100);
+  return area;
+}
+
+interface Ran {
+  readonly status: number;
+  readonly out: string[];
+  readonly complaints: string[];
+}
+
+type Holder = { teardown(done: () => void): void };
+
+function bench(t: Holder, area: Area | undefined): (...list: string[]) => Promise<Ran> {
+  const run = temporaryDirectory(t, "cli");
+  const places = placesOf("A1", run);
+  if (area !== undefined) {
+    mkdirSync(places.unitDirectory, { recursive: true });
+    writeFileSync(places.planFile, JSON.stringify(PLAN));
+    mkdirSync(dirname(places.memoryFile), { recursive: true });
+    writeArea(area, places.memoryFile);
+    t.teardown(() => rmSync(places.memoryFile, { force: true }));
+  }
+  return async (...list) => {
+    const out: string[] = [];
+    const complaints: string[] = [];
+    const screen = { width: Number.POSITIVE_INFINITY, colours: false };
+    const status = await runCommandLine(["--unit", "A1", ...list], { environment: { TWINWALL_RUN: run }, screen, out: (line) => out.push(line), complain: (line) => complaints.push(line) });
+    return { status, out, complaints };
+  };
+}
+
+test("status says in sentences who the unit is, how its peers are and what it dropped", async (t) => {
+  const { status, out } = await bench(t, busyArea())("status");
+  t.equal(status, 0);
+  t.equal(out[0], "A1 passes nothing: its dataplane does not breathe: it has died, or is being restarted. It was active in routed mode.");
+  t.equal(out[1], "60 sessions owned here, 1 replica, 0 half-open, 1 ended and not yet forgotten; room for 256.");
+  t.equal(out[2], "B1 is alive; 56 of 60 sessions replicated, 3 ms behind; round trip 0.2 ms.");
+  t.equal(out[3], "Dropped 1,312 packets:");
+  t.equal(out[4], "      1,300  policy-deny: A rule denies it, or no rule permits it.");
+});
+
+test("status knows a dataplane that breathes from one that does not", async (t) => {
+  const area = busyArea();
+  const look = bench(t, area);
+  const { out } = await look("status", "--json");
+  const value = JSON.parse(out.join("")) as { breathing: boolean; sessions: unknown; peers: { sentence: string }[] };
+  t.equal(value.breathing, false);
+  t.same(value.sessions, { live: 62, owned: 60, tombstones: 1, halfOpen: 0, capacity: 256 });
+  t.match(value.peers[0]?.sentence, /^B1 is alive/);
+});
+
+test("sessions shows both tuples, zones, state, owner, copies, entry and exit, rule, counters and times", async (t) => {
+  const { out } = await bench(t, busyArea())("sessions", "--where", "row = 5");
+  t.same(out.map((line) => line.trimEnd()), [
+    "proto        originator's tuple               from   owner       entry  rule  packets     bytes     age",
+    "state        responder's tuple                to     copies      exit            back      back    idle",
+    "tcp          10.1.0.10:40005 → 10.3.0.10:443  one    A1          A1        2        5   4.8 MiB   3.0 s",
+    "established  10.3.0.10:443 → 10.1.0.10:40005  three  held by B1  B1                10  14.3 MiB  250 ms",
+  ]);
+});
+
+test("sessions shows 50 unless told otherwise, and says how many there are", async (t) => {
+  const look = bench(t, busyArea());
+  t.equal((await look("sessions")).out.at(-1), "50 of 61 sessions; --limit shows more, --where fewer.");
+  const top = JSON.parse((await look("sessions", "--json", "--order", "bytes DESC", "--limit", "2", "--where", "owner = 'A1'")).out.join("")) as { row: number }[];
+  t.same(top.map((row) => row.row), [59, 58]);
+});
+
+test("ended sessions appear when they are asked for", async (t) => {
+  const look = bench(t, busyArea());
+  const states = async (...list: string[]) => (JSON.parse((await look("sessions", "--json", "--limit", "500", ...list)).out.join("")) as { state: string }[]).filter((row) => row.state === "tombstone").length;
+  t.equal(await states(), 0);
+  t.equal(await states("--all"), 1);
+  t.equal(await states("--where", "state = 'tombstone'"), 1);
+});
+
+test("IPv6 endpoints stand in brackets, and a replica names its owner", async (t) => {
+  const { out } = await bench(t, busyArea())("sessions", "--where", "owner = 'B1'");
+  t.match(out[2], /\[2001:db8::9\]:40070 → 10\.3\.0\.99:443/);
+  t.match(out[3], /replica of B1/);
+});
+
+test("counters show what is above 0, drops first and with their meaning", async (t) => {
+  const look = bench(t, busyArea());
+  const { out } = await look("counters");
+  t.equal(out.length, 4);
+  t.match(out[1], /^policy-deny\s+1,300\s+A rule denies it/);
+  t.match(out[3], /^forwarded\s+5,000,000$/);
+  t.ok((await look("counters", "--all")).out.length > 50);
+});
+
+test("events are sentences with names, oldest first", async (t) => {
+  const { out } = await bench(t, busyArea())("events");
+  t.same(out.map((line) => line.trim()), [
+    "2.0 s ago  notice       Port outside is up.",
+    "1.0 s ago  notice       Rule no-telnet denies tcp 10.1.0.10:40000 → 10.3.0.10:443 from one.",
+    "500 ms ago  error        B1 is dead: silent on every path for 100 ms.",
+  ]);
+});
+
+test("ports, rules, members and neighbours are tables of what the plan and the tables hold", async (t) => {
+  const look = bench(t, busyArea());
+  const ports = (await look("ports")).out;
+  t.equal(ports.length, 4, "the three that the plan names");
+  t.match(ports[2], /^outside\s+data\s+up\s+1,234,567/);
+  t.match((await look("rules")).out[2], /^\s+2\s+web\s+permit\s+60/);
+  t.match((await look("members")).out[1], /^B1\s+alive\s+active/);
+  t.match((await look("neighbours")).out[1], /^10\.3\.0\.10\s+02:54:00:00:be:ef\s+reachable/);
+});
+
+test("--json prints one value and never the secret", async (t) => {
+  const look = bench(t, busyArea());
+  for (const command of ["status", "sessions", "counters", "events", "ports", "members", "neighbours", "rules"]) {
+    const { out, status } = await look(command, "--json");
+    t.equal(status, 0, command);
+    t.equal(out.length, 1, command);
+    t.ok(JSON.parse(out[0] as string), command);
+    t.notMatch(out[0], /very-secret/);
+  }
+});
+
+test("a unit that never ran, and one that does not run now, are told apart", async (t) => {
+  const known = bench(t, busyArea());
+  const unknown = await known("status", "--unit", "C9");
+  t.equal(unknown.status, 1);
+  t.match(unknown.complaints[0], /^unknown-unit: there is no unit C9 in .*\. Units here: A1;/);
+  const run = temporaryDirectory(t, "cli-empty");
+  mkdirSync(join(run, "A1"));
+  const stopped = await known("status", "--run-dir", run);
+  t.match(stopped.complaints[0], /^unit-not-running: A1 has run here, but does not now/);
+});
+
+test("memory of another firmware version is refused with what to do", async (t) => {
+  const area = busyArea();
+  area.tables.header.i[headerWord("layout")] = 1;
+  const { status, complaints } = await bench(t, area)("sessions");
+  t.equal(status, 1);
+  t.match(complaints[0], /^layout-mismatch: .* restart the unit\.$/);
+});
+
+test("a wrong question says what is wrong with it", async (t) => {
+  const look = bench(t, busyArea());
+  const wrong = async (...list: string[]) => {
+    const { status, complaints } = await look(...list);
+    t.equal(status, 2);
+    return complaints[0];
+  };
+  t.match(await wrong("sesions"), /There is no command "sesions"\. Commands: status, sessions/);
+  t.match(await wrong("sessions", "--where", "colour = 1"), /^query: no such column: colour\. Columns of sessions: row, id, protocol/);
+  t.match(await wrong("sessions", "--limit", "many"), /--limit wants a whole number, not "many"/);
+  t.match(await wrong("sessions", "--where", "1; DROP TABLE x"), /^query: /);
+  t.match(await wrong("status", "--loud"), /Unknown option '--loud'/);
+  t.match(await wrong(), /Which command\?/);
+});
