@@ -13,7 +13,7 @@
 import { EVENT_BURST, EVENTS, EVENTS_PER_SECOND } from "../limits.ts";
 import { EVENT_NAMES, eventKind } from "./event-kinds.ts";
 import { word } from "./memory/layout.ts";
-import { EVENT_TABLE, headerWord, type TableView, type Tables } from "./memory/tables.ts";
+import { EVENT_TABLE, headerWord, type Tables, type TableView } from "./memory/tables.ts";
 
 export { EVENT_NAMES, EVENT_SENTENCES, EVENT_SEVERITIES, type EventName, eventKind } from "./event-kinds.ts";
 

@@ -1,6 +1,6 @@
 // An event as a sentence: its kind's template (fastpath/event-kinds.ts) with names put in for numbers.
 
-import { EVENT_NAMES, EVENT_SENTENCES, EVENT_SEVERITIES, type Severity } from "../fastpath/event-kinds.ts";
+import { EVENT_NAMES, EVENT_SENTENCES, EVENT_SEVERITIES, type EventName, type Severity } from "../fastpath/event-kinds.ts";
 import { ROLE_NAMES } from "../fastpath/memory/tables.ts";
 import type { LiveNames } from "./live/views.ts";
 
@@ -74,7 +74,7 @@ function wordOf(name: string, event: EventRow, names: LiveNames): string {
 
 /** The event in words. A kind of another version is named as it is. */
 export function eventSentence(event: EventRow, names: LiveNames): string {
-  const template = EVENT_SENTENCES[EVENT_NAMES.findIndex((name) => name === event.kind)];
+  const template = EVENT_SENTENCES[EVENT_NAMES.indexOf(event.kind as EventName)];
   if (template === undefined) return `An event of kind ${event.kind}.`;
   const sentence = template.replace(/\{(\w+)\}/g, (_, name: string) => wordOf(name, event, names));
   const left = event.suppressed > 0 && !template.includes("{suppressed}") ? ` (${event.suppressed.toLocaleString("en")} more before it were left out)` : "";
@@ -82,5 +82,5 @@ export function eventSentence(event: EventRow, names: LiveNames): string {
 }
 
 export function eventSeverity(kind: string): Severity {
-  return EVENT_SEVERITIES[EVENT_NAMES.findIndex((name) => name === kind)] ?? "information";
+  return EVENT_SEVERITIES[EVENT_NAMES.indexOf(kind as EventName)] ?? "information";
 }

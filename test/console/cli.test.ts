@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "tap";
-import { eventKind, EventRing } from "../../firmware/fastpath/events.ts";
+import { EventRing, eventKind } from "../../firmware/fastpath/events.ts";
 import { word } from "../../firmware/fastpath/memory/layout.ts";
 import { counterRow, headerWord, MEMBERS, NEIGHBOUR_TABLE, PORT_TABLE, RULE_TABLE, SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
 import { drop } from "../../firmware/fastpath/verdicts.ts";
@@ -93,7 +93,12 @@ function bench(t: Holder, area: Area | undefined): (...list: string[]) => Promis
     const out: string[] = [];
     const complaints: string[] = [];
     const screen = { width: Number.POSITIVE_INFINITY, colours: false };
-    const status = await runCommandLine(["--unit", "A1", ...list], { environment: { TWINWALL_RUN: run }, screen, out: (line) => out.push(line), complain: (line) => complaints.push(line) });
+    const status = await runCommandLine(["--unit", "A1", ...list], {
+      environment: { TWINWALL_RUN: run },
+      screen,
+      out: (line) => out.push(line),
+      complain: (line) => complaints.push(line),
+    });
     return { status, out, complaints };
   };
 }
@@ -120,24 +125,34 @@ test("status knows a dataplane that breathes from one that does not", async (t) 
 
 test("sessions shows both tuples, zones, state, owner, copies, entry and exit, rule, counters and times", async (t) => {
   const { out } = await bench(t, busyArea())("sessions", "--where", "row = 5");
-  t.same(out.map((line) => line.trimEnd()), [
-    "proto        originator's tuple               from   owner       entry  rule  packets     bytes     age",
-    "state        responder's tuple                to     copies      exit            back      back    idle",
-    "tcp          10.1.0.10:40005 → 10.3.0.10:443  one    A1          A1        2        5   4.8 MiB   3.0 s",
-    "established  10.3.0.10:443 → 10.1.0.10:40005  three  held by B1  B1                10  14.3 MiB  250 ms",
-  ]);
+  t.same(
+    out.map((line) => line.trimEnd()),
+    [
+      "proto        originator's tuple               from   owner       entry  rule  packets     bytes     age",
+      "state        responder's tuple                to     copies      exit            back      back    idle",
+      "tcp          10.1.0.10:40005 → 10.3.0.10:443  one    A1          A1        2        5   4.8 MiB   3.0 s",
+      "established  10.3.0.10:443 → 10.1.0.10:40005  three  held by B1  B1                10  14.3 MiB  250 ms",
+    ],
+  );
 });
 
 test("sessions shows 50 unless told otherwise, and says how many there are", async (t) => {
   const look = bench(t, busyArea());
   t.equal((await look("sessions")).out.at(-1), "50 of 61 sessions; --limit shows more, --where fewer.");
-  const top = JSON.parse((await look("sessions", "--json", "--order", "bytes DESC", "--limit", "2", "--where", "owner = 'A1'")).out.join("")) as { row: number }[];
-  t.same(top.map((row) => row.row), [59, 58]);
+  const top = JSON.parse((await look("sessions", "--json", "--order", "bytes DESC", "--limit", "2", "--where", "owner = 'A1'")).out.join("")) as {
+    row: number;
+  }[];
+  t.same(
+    top.map((row) => row.row),
+    [59, 58],
+  );
 });
 
 test("ended sessions appear when they are asked for", async (t) => {
   const look = bench(t, busyArea());
-  const states = async (...list: string[]) => (JSON.parse((await look("sessions", "--json", "--limit", "500", ...list)).out.join("")) as { state: string }[]).filter((row) => row.state === "tombstone").length;
+  const states = async (...list: string[]) =>
+    (JSON.parse((await look("sessions", "--json", "--limit", "500", ...list)).out.join("")) as { state: string }[]).filter((row) => row.state === "tombstone")
+      .length;
   t.equal(await states(), 0);
   t.equal(await states("--all"), 1);
   t.equal(await states("--where", "state = 'tombstone'"), 1);
@@ -160,11 +175,14 @@ test("counters show what is above 0, drops first and with their meaning", async 
 
 test("events are sentences with names, oldest first", async (t) => {
   const { out } = await bench(t, busyArea())("events");
-  t.same(out.map((line) => line.trim()), [
-    "2.0 s ago  notice       Port outside is up.",
-    "1.0 s ago  notice       Rule no-telnet denies tcp 10.1.0.10:40000 → 10.3.0.10:443 from one.",
-    "500 ms ago  error        B1 is dead: silent on every path for 100 ms.",
-  ]);
+  t.same(
+    out.map((line) => line.trim()),
+    [
+      "2.0 s ago  notice       Port outside is up.",
+      "1.0 s ago  notice       Rule no-telnet denies tcp 10.1.0.10:40000 → 10.3.0.10:443 from one.",
+      "500 ms ago  error        B1 is dead: silent on every path for 100 ms.",
+    ],
+  );
 });
 
 test("ports, rules, members and neighbours are tables of what the plan and the tables hold", async (t) => {

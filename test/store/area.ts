@@ -51,7 +51,15 @@ export function mapped(a: number, b: number, c: number, d: number): number[] {
   return [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d];
 }
 
-function putTuple(area: Area, row: number, prefix: "originator" | "responder", source: readonly number[], destination: readonly number[], ports: readonly [number, number], zone: number): void {
+function putTuple(
+  area: Area,
+  row: number,
+  prefix: "originator" | "responder",
+  source: readonly number[],
+  destination: readonly number[],
+  ports: readonly [number, number],
+  zone: number,
+): void {
   const bytes = new Uint8Array(area.buffer, area.tables.sessions.i.byteOffset + row * STRIDE * 4, STRIDE * 4);
   bytes.set(source, word(SESSIONS, `${prefix}Source`) * 4);
   bytes.set(destination, word(SESSIONS, `${prefix}Destination`) * 4);

@@ -15,7 +15,12 @@ function area(): Tables {
 
 function drain(reader: EventReader): { kind: string; value: number; suppressed: number }[] {
   const read = [];
-  while (reader.next()) read.push({ kind: EVENT_NAMES[reader.row[KIND] as number] as string, value: reader.rowDoubles[VALUE >> 1] as number, suppressed: reader.row[SUPPRESSED] as number });
+  while (reader.next())
+    read.push({
+      kind: EVENT_NAMES[reader.row[KIND] as number] as string,
+      value: reader.rowDoubles[VALUE >> 1] as number,
+      suppressed: reader.row[SUPPRESSED] as number,
+    });
   return read;
 }
 
@@ -74,7 +79,10 @@ test("an event that is being written is not read", async (t) => {
   for (let k = 0; k < 3; k++) ring.note(eventKind("loop-gap"), k * SECOND, 0, -1, k);
   tables.events.i[EVENT_TABLE.strideWords * 1 + word(EVENT_TABLE, "sequence")] = 0;
   const reader = new EventReader(tables);
-  t.same(drain(reader).map((event) => event.value), [0, 2]);
+  t.same(
+    drain(reader).map((event) => event.value),
+    [0, 2],
+  );
   t.equal(reader.missed, 1);
 });
 

@@ -19,7 +19,9 @@ test("no row is ever read half changed while another process rewrites them", asy
   area.tables.sessions.i.fill(0x01010101);
   for (let row = 0; row < SESSIONS; row++) area.tables.sessions.i[row * 64] = 2;
   writeArea(area, file);
-  const writer = spawn(process.execPath, [fileURLToPath(new URL("torn-writer.ts", import.meta.url)), file, String(SESSIONS), String(MILLIS)], { stdio: "inherit" });
+  const writer = spawn(process.execPath, [fileURLToPath(new URL("torn-writer.ts", import.meta.url)), file, String(SESSIONS), String(MILLIS)], {
+    stdio: "inherit",
+  });
   const ended = once(writer, "exit");
   const database = openLive(file);
   t.teardown(() => database.close());

@@ -17,7 +17,16 @@ import { sessions } from "./sessions.ts";
 import { status } from "./status.ts";
 import type { Screen } from "./table.ts";
 
-const ANSWERS: Readonly<Record<CommandName, (context: Context) => Answer | Promise<Answer>>> = { status, sessions, counters, events, ports, members, neighbours, rules };
+const ANSWERS: Readonly<Record<CommandName, (context: Context) => Answer | Promise<Answer>>> = {
+  status,
+  sessions,
+  counters,
+  events,
+  ports,
+  members,
+  neighbours,
+  rules,
+};
 
 /** What the process is given; a test gives its own. */
 export interface Surroundings {
@@ -84,5 +93,10 @@ if (import.meta.main) {
   const screen: Screen = { width: stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY, colours: stdout.isTTY === true && env.NO_COLOR === undefined };
   // A reader that closes early (`| head`) is no error.
   stdout.on("error", () => process.exit(0));
-  process.exitCode = await runCommandLine(argv.slice(2), { environment: env, screen, out: (line) => stdout.write(`${line}\n`), complain: (line) => stderr.write(`twinwall: ${line}\n`) });
+  process.exitCode = await runCommandLine(argv.slice(2), {
+    environment: env,
+    screen,
+    out: (line) => stdout.write(`${line}\n`),
+    complain: (line) => stderr.write(`twinwall: ${line}\n`),
+  });
 }

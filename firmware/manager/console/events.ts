@@ -1,6 +1,6 @@
 // `events`: what the dataplane noted lately, from the ring itself; older events are in the store's log.
 
-import { eventSentence, eventSeverity, type EventRow } from "../../store/sentences.ts";
+import { type EventRow, eventSentence, eventSeverity } from "../../store/sentences.ts";
 import { type Answer, ask, type Context, type Row } from "./query.ts";
 import { paint, type Screen, type Style } from "./table.ts";
 import { duration } from "./words.ts";
@@ -32,7 +32,14 @@ export function events(context: Context): Answer {
     .map((row): Told => {
       const event = row as unknown as EventRow;
       const sentence = eventSentence(event, context.names);
-      return { sequence: event.sequence, agoMillis: Math.max(0, (now - event.at) / 1000), severity: eventSeverity(event.kind), kind: event.kind, sentence, event: row };
+      return {
+        sequence: event.sequence,
+        agoMillis: Math.max(0, (now - event.at) / 1000),
+        severity: eventSeverity(event.kind),
+        kind: event.kind,
+        sentence,
+        event: row,
+      };
     })
     .sort((one, other) => one.sequence - other.sequence);
   return { json: told, lines: (screen) => (told.length === 0 ? ["No event matches."] : told.map((each) => lineOf(each, screen))) };

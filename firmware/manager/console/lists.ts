@@ -15,7 +15,11 @@ interface Shown {
 const left = (title: string, column: string): Shown => ({ title, align: "left", cell: (row) => text(row, column) });
 const counted = (title: string, column: string): Shown => ({ title, align: "right", cell: (row) => count(number(row, column)) });
 const bytesOf = (title: string, column: string): Shown => ({ title, align: "right", cell: (row) => bytes(number(row, column)) });
-const millisOf = (title: string, column: string): Shown => ({ title, align: "right", cell: (row) => (row[column] === null ? "-" : duration(number(row, column))) });
+const millisOf = (title: string, column: string): Shown => ({
+  title,
+  align: "right",
+  cell: (row) => (row[column] === null ? "-" : duration(number(row, column))),
+});
 const yesNo = (title: string, column: string): Shown => ({ title, align: "left", cell: (row) => (number(row, column) === 1 ? "yes" : "no") });
 
 function list(context: Context, question: Question, shown: readonly Shown[], nothing: string): Answer {
@@ -23,14 +27,26 @@ function list(context: Context, question: Question, shown: readonly Shown[], not
   const columns: TableColumn[] = shown.map(({ title, align }) => ({ title: [title], align }));
   return {
     json: found.rows,
-    lines: (screen) => (found.rows.length === 0 ? [nothing] : tableLines(columns, found.rows.map((row) => shown.map(({ cell }) => [cell(row)])), screen)),
+    lines: (screen) =>
+      found.rows.length === 0
+        ? [nothing]
+        : tableLines(
+            columns,
+            found.rows.map((row) => shown.map(({ cell }) => [cell(row)])),
+            screen,
+          ),
   };
 }
 
 /** Drops by reason with what they mean, then the other counters; those at 0 only with --all. */
 export function counters(context: Context): Answer {
   const shown = [left("counter", "name"), counted("value", "value"), left("meaning", "sentence")];
-  return list(context, { from: "counters", where: context.request.all ? "1" : "value > 0", order: "kind DESC, value DESC, name", limit: EVERYTHING }, shown, "Nothing was counted yet.");
+  return list(
+    context,
+    { from: "counters", where: context.request.all ? "1" : "value > 0", order: "kind DESC, value DESC, name", limit: EVERYTHING },
+    shown,
+    "Nothing was counted yet.",
+  );
 }
 
 export function ports(context: Context): Answer {
@@ -61,7 +77,11 @@ export function members(context: Context): Answer {
     millisOf("silent", "silent_millis"),
     yesNo("twin path", "twin_path"),
     yesNo("data path", "data_path"),
-    { title: "round trip", align: "right", cell: (row: Row) => (number(row, "round_trip_micros") === 0 ? "-" : duration(number(row, "round_trip_micros") / 1000)) } as const,
+    {
+      title: "round trip",
+      align: "right",
+      cell: (row: Row) => (number(row, "round_trip_micros") === 0 ? "-" : duration(number(row, "round_trip_micros") / 1000)),
+    } as const,
     counted("lag rows", "lag_rows"),
     counted("rows sent", "rows_sent"),
     counted("received", "rows_received"),
@@ -72,12 +92,23 @@ export function members(context: Context): Answer {
 }
 
 export function neighbours(context: Context): Answer {
-  const shown = [left("address", "address"), left("mac", "mac"), left("state", "state"), millisOf("confirmed", "confirmed_millis"), counted("queued", "queued")];
+  const shown = [
+    left("address", "address"),
+    left("mac", "mac"),
+    left("state", "state"),
+    millisOf("confirmed", "confirmed_millis"),
+    counted("queued", "queued"),
+  ];
   return list(context, { from: "neighbours", where: "1", order: "address", limit: EVERYTHING }, shown, "No neighbour is known.");
 }
 
 /** The plan's rules; without a plan, or with --all, every rule number that decided something. */
 export function rules(context: Context): Answer {
   const shown = [counted("rule", "number"), left("name", "name"), left("action", "action"), counted("hits", "hits"), millisOf("last hit", "last_hit_millis")];
-  return list(context, { from: "rules", where: "(name IS NOT NULL OR hits > 0)", order: "number", limit: EVERYTHING }, shown, "There are no rules: everything is denied.");
+  return list(
+    context,
+    { from: "rules", where: "(name IS NOT NULL OR hits > 0)", order: "number", limit: EVERYTHING },
+    shown,
+    "There are no rules: everything is denied.",
+  );
 }

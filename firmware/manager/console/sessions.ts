@@ -1,7 +1,7 @@
 // `sessions`: each session in two lines, the originator's above and the responder's below.
 
-import { endpoint } from "../../store/sentences.ts";
 import { ENDED_STATE } from "../../store/live/views.ts";
+import { endpoint } from "../../store/sentences.ts";
 import { type Answer, ask, type Context, number, type Row, text } from "./query.ts";
 import { type TableColumn, tableLines } from "./table.ts";
 import { bytes, count, duration } from "./words.ts";

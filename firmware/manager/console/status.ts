@@ -80,10 +80,24 @@ export async function status(context: Context): Promise<Answer> {
     (member): Peer => ({ unit: text(member, "unit"), state: text(member, "state"), sentence: peerSentence(member, owned), member }),
   );
   const drops = rowsOf(context, "SELECT name, value, sentence FROM counters WHERE kind = 'drop' AND value > 0 ORDER BY value DESC") as unknown as Drop[];
-  const sessions = { live: number(header, "sessions_live"), owned, tombstones: number(header, "tombstones"), halfOpen: number(header, "half_open"), capacity: number(header, "sessions") };
+  const sessions = {
+    live: number(header, "sessions_live"),
+    owned,
+    tombstones: number(header, "tombstones"),
+    halfOpen: number(header, "half_open"),
+    capacity: number(header, "sessions"),
+  };
   const { role, mode, driver, term, incarnation, revision, starts } = header;
   const json = { unit: header.unit, breathing, role, mode, driver, term, incarnation, revision, starts, sessions, peers, drops };
-  return { json, lines: (screen) => [paint(headline(header, breathing), breathing ? "bold" : "red", screen), sessionLine(sessions), ...peers.map((peer) => peerLine(peer, screen)), ...dropLines(drops)] };
+  return {
+    json,
+    lines: (screen) => [
+      paint(headline(header, breathing), breathing ? "bold" : "red", screen),
+      sessionLine(sessions),
+      ...peers.map((peer) => peerLine(peer, screen)),
+      ...dropLines(drops),
+    ],
+  };
 }
 
 function sessionLine(sessions: { live: number; owned: number; tombstones: number; halfOpen: number; capacity: number }): string {
@@ -99,5 +113,9 @@ function dropLines(drops: readonly Drop[]): string[] {
   if (drops.length === 0) return ["Nothing was dropped."];
   const total = drops.reduce((sum, each) => sum + each.value, 0);
   const rest = drops.length > DROPS_SHOWN ? [`  and ${counted(drops.length - DROPS_SHOWN, "other reason")}: see counters`] : [];
-  return [`Dropped ${counted(total, "packet")}:`, ...drops.slice(0, DROPS_SHOWN).map((each) => `  ${count(each.value).padStart(9)}  ${each.name}: ${each.sentence}`), ...rest];
+  return [
+    `Dropped ${counted(total, "packet")}:`,
+    ...drops.slice(0, DROPS_SHOWN).map((each) => `  ${count(each.value).padStart(9)}  ${each.name}: ${each.sentence}`),
+    ...rest,
+  ];
 }

@@ -28,7 +28,9 @@ export function paint(text: string, style: Style, screen: Screen): string {
 }
 
 function widths(columns: readonly TableColumn[], rows: readonly (readonly (readonly string[])[])[], screen: Screen): number[] {
-  const wide = columns.map((column, k) => Math.max(...column.title.map((line) => line.length), ...rows.map((row) => Math.max(0, ...(row[k] ?? []).map((line) => line.length)))));
+  const wide = columns.map((column, k) =>
+    Math.max(...column.title.map((line) => line.length), ...rows.map((row) => Math.max(0, ...(row[k] ?? []).map((line) => line.length)))),
+  );
   let over = wide.reduce((sum, width) => sum + width + GAP.length, -GAP.length) - screen.width;
   while (over > 0) {
     const widest = wide.indexOf(Math.max(...wide));
@@ -49,7 +51,12 @@ export function tableLines(columns: readonly TableColumn[], rows: readonly (read
   const wide = widths(columns, rows, screen);
   const layout = (cells: readonly (readonly string[])[]): string[] => {
     const height = Math.max(1, ...cells.map((cell) => cell.length));
-    return Array.from({ length: height }, (_, line) => columns.map((column, k) => fit(cells[k]?.[line] ?? "", wide[k] as number, column.align)).join(GAP).trimEnd());
+    return Array.from({ length: height }, (_, line) =>
+      columns
+        .map((column, k) => fit(cells[k]?.[line] ?? "", wide[k] as number, column.align))
+        .join(GAP)
+        .trimEnd(),
+    );
   };
   const title = layout(columns.map((column) => column.title)).map((line) => paint(line, "bold", screen));
   return [...title, ...rows.flatMap(layout)];

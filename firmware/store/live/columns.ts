@@ -42,7 +42,10 @@ export function snakeCase(name: string): string {
 /** `originatorFlow` → `originator_`, `ports` → nothing. */
 function prefixOf(field: Field): string {
   const words = snakeCase(field.name).split("_");
-  return words.slice(0, -1).map((part) => `${part}_`).join("");
+  return words
+    .slice(0, -1)
+    .map((part) => `${part}_`)
+    .join("");
 }
 
 function wordColumn(field: Field, kind: "i32" | "u32" | "f64" | "address" | "mac"): Column {

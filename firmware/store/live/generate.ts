@@ -4,7 +4,7 @@
 //
 // livetables.c knows no table and no column by name; what it needs stands in this header.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { headerWord, LAYOUT_HASH, MAGIC, planRegions, SESSIONS, TABLES } from "../../fastpath/memory/tables.ts";
 import { UNIT_NAMES } from "../../limits.ts";
@@ -73,7 +73,9 @@ export function headerText(): string {
     }
     lines.push(`static const struct column columns_${table.name}[] = {`);
     for (const column of columns) {
-      lines.push(`  {"${column.name}", ${KINDS[column.kind]}, ${column.at}, ${column.shift}, ${column.bits}, ${column.names.length}, ${namesSymbol(table.name, column)}},`);
+      lines.push(
+        `  {"${column.name}", ${KINDS[column.kind]}, ${column.at}, ${column.shift}, ${column.bits}, ${column.names.length}, ${namesSymbol(table.name, column)}},`,
+      );
     }
     lines.push("};", "");
     const used = usedRuleOf(table) ?? { at: 0, mask: 0 };
@@ -89,5 +91,8 @@ export function headerText(): string {
 if (import.meta.main) {
   const directory = process.argv[2] ?? "build/native";
   mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, "livetables_layout.h"), headerText());
+  // Several builds may run at once: a compiler sees the old header or the new one, never half of it.
+  const partial = join(directory, `livetables_layout.${process.pid}.partial`);
+  writeFileSync(partial, headerText());
+  renameSync(partial, join(directory, "livetables_layout.h"));
 }

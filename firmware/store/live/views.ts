@@ -36,7 +36,10 @@ function named(table: string, number: string): string {
 
 /** Bits of a unit set as "B1, B2"; NULL when none is set. */
 function unitSet(column: string): string {
-  const each = Array.from({ length: UNITS - 1 }, (_, k) => `CASE WHEN ${column} & ${1 << (k + 1)} THEN ', ' || ${named("unit_names", String(k + 1))} ELSE '' END`);
+  const each = Array.from(
+    { length: UNITS - 1 },
+    (_, k) => `CASE WHEN ${column} & ${1 << (k + 1)} THEN ', ' || ${named("unit_names", String(k + 1))} ELSE '' END`,
+  );
   return `nullif(substr(${each.join(" || ")}, 3), '')`;
 }
 
