@@ -59,6 +59,8 @@ export const PACKET_ICMP_ERROR = 8;
 export const PACKET_MULTICAST = 16;
 /** Already judged by its owner: only emission is left. */
 export const PACKET_JUDGED = 32;
+/** ICMP: the type (8 bits) and code (8 bits) that belong to the tuple lie above the flags; of an error's quoted packet, those of its counterpart. */
+export const PACKET_ICMP_SHIFT = 16;
 
 /** The peer asks whether it owns the flow. */
 export const HANDED_QUERY = 1;

@@ -61,6 +61,8 @@ const REASONS = [
   ["mac-filtered", "A control frame that is not forwarded."],
   ["not-local-service", "Addressed to the firewall, which offers no such service."],
   ["replica-closed", "The session has ended."],
+  ["bad-arp", "The ARP packet is malformed."],
+  ["bad-neighbour-discovery", "The neighbour discovery message is malformed or came from another link."],
 ] as const;
 
 export type DropName = (typeof REASONS)[number][0];
