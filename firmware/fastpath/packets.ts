@@ -57,8 +57,6 @@ export const PACKET_LOCAL = 4;
 /** ICMP error: its tuple is that of the embedded packet, mirrored. */
 export const PACKET_ICMP_ERROR = 8;
 export const PACKET_MULTICAST = 16;
-/** Already judged by its owner: only emission is left. */
-export const PACKET_JUDGED = 32;
 /** ICMP: the type (8 bits) and code (8 bits) that belong to the tuple lie above the flags; of an error's quoted packet, those of its counterpart. */
 export const PACKET_ICMP_SHIFT = 16;
 
@@ -68,6 +66,8 @@ export const HANDED_QUERY = 1;
 export const HANDED_LAST = 2;
 /** Came back without an owner: judge here, do not ask again. */
 export const HANDED_ASKED = 4;
+/** Came back judged by its owner: only emission is left. */
+export const HANDED_JUDGED = 8;
 
 /** v4-mapped prefix word, as it lies in memory: bytes 00 00 ff ff. */
 export const V4_MAPPED = 0xffff0000 | 0;

@@ -41,6 +41,8 @@ export interface Partner {
   readonly mayForward: boolean;
   /** Drop reason while `mayForward` is false. */
   readonly silentReason: number;
+  /** May this tombstone's row be used again: every streaming peer has acknowledged its end, no delayed record can come any more. */
+  mayRelease(row: number): boolean;
   /** True when UDP and ICMP first packets ask the twin before the policy (first-packet `query`). */
   readonly asksFirst: boolean;
 }
@@ -62,6 +64,7 @@ export const loneUnit: Partner = {
   query: () => QUERY_NOBODY,
   answer: () => false,
   controlFrame: () => {},
+  mayRelease: () => true,
   mayForward: true,
   silentReason: 0,
   asksFirst: false,

@@ -54,13 +54,14 @@ export const S_REVISION = word(SESSIONS, "revision");
 export const S_RULE = word(SESSIONS, "rule");
 export const S_CREATED = word(SESSIONS, "created");
 export const S_IDLE_LIMIT = word(SESSIONS, "idleLimit");
-export const S_MARK = word(SESSIONS, "originatorMark");
 export const S_UNITS = word(SESSIONS, "units");
 export const S_REPLICA = word(SESSIONS, "replica");
 export const S_SWEEP = word(SESSIONS, "sweep");
 export const S_ADOPTED = word(SESSIONS, "adopted");
 
 export const STATE_FREE = STATE_NAMES.indexOf("free");
+/** States up to this one are TCP's. */
+export const STATE_LAST_TCP = STATE_NAMES.indexOf("reset");
 export const STATE_TOMBSTONE = STATE_NAMES.indexOf("tombstone");
 
 /** Window scales were not seen: windows are not enforced (T4). */
@@ -297,13 +298,26 @@ export class SessionTable {
     this.commit(row);
   }
 
+  /**
+   * Takes a live row over from its owner: this unit decides from now on, in a new epoch. The idle timer starts anew and the
+   * windows are tentative (track/tcp.ts) until both directions have confirmed them. `nowMillis`: clock.
+   */
+  adopt(row: number, nowMillis: number): void {
+    const at = row * ROW_WORDS;
+    this.setOwner(row, this.me, ((this.i[at + S_EPOCH] as number) + 1) | 0);
+    const state = this.i[at + S_STATE] as number;
+    if ((state & 0xff) <= STATE_LAST_TCP) this.i[at + S_STATE] = (state & ~(FLAG_CONFIRMED_ORIGINATOR | FLAG_CONFIRMED_RESPONDER)) | FLAG_TENTATIVE;
+    this.i[at + S_ADOPTED] = nowMillis | 0;
+    this.i[at + S_LAST_SEEN] = nowMillis | 0;
+    this.wheel.schedule(row, nowMillis, this.i[at + S_IDLE_LIMIT] as number);
+    this.changed(row);
+  }
+
   /** The row's state changed: a new version that no peer has acknowledged. */
   changed(row: number): void {
     const at = row * ROW_WORDS;
     this.i[at + S_VERSION] = ((this.i[at + S_VERSION] as number) + 1) | 0;
     this.i[at + S_REPLICA] = 0;
-    this.i[at + S_MARK] = this.i[at + S_END] as number;
-    this.i[at + S_MARK + 1] = this.i[at + S_END + WINDOW_STRIDE] as number;
     this.changes.note(row);
   }
 

@@ -121,8 +121,6 @@ export const SESSIONS: Table = defineTable({
     { name: "rule", type: "i32", at: 55, replicated: true, doc: "rule that permitted it; 0 = none (midstream)" },
     { name: "created", type: "i32", at: 56, unit: "ms", doc: "this boot's clock; records carry age instead" },
     { name: "idleLimit", type: "i32", at: 57, replicated: true, unit: "ms", doc: "idle time after which the owner ends it" },
-    { name: "originatorMark", type: "u32", at: 58, doc: "originatorEnd when the row last became dirty" },
-    { name: "responderMark", type: "u32", at: 59, doc: "responderEnd when the row last became dirty" },
     {
       name: "units",
       type: "parts",

@@ -1,0 +1,307 @@
+// TCP: handshake, windows, close. Windows as in van Rooij's "Real Stateful TCP Packet Filtering" (T1), resets as in
+// RFC 5961 §3.2 (T2), SYN in a session as in RFC 5961 §4 (T3).
+//
+// Each direction has four flags: its SYN was seen, was acknowledged, its FIN was seen, was acknowledged. The state is a
+// table over them, so that every order of events (simultaneous open, half-close, crossing FINs) ends where it should.
+//
+//   SYN─► syn-sent ─SYN,ACK─► syn-received ─ACK─► established ─FIN─► fin-wait ─ACK─► close-wait ─FIN─► last-ack ─ACK─► time-wait
+
+import { REFRESH_BYTES } from "../../limits.ts";
+import { STATE_NAMES } from "../memory/tables.ts";
+import {
+  FLAG_CONFIRMED_ORIGINATOR,
+  FLAG_CONFIRMED_RESPONDER,
+  FLAG_MIDSTREAM,
+  FLAG_TENTATIVE,
+  S_ADOPTED,
+  S_END,
+  S_MAX_END,
+  S_MAX_WINDOW,
+  S_STATE,
+  WINDOW_STRIDE,
+} from "../sessions.ts";
+import { drop } from "../verdicts.ts";
+import {
+  TCP_ACK,
+  TCP_ACKNOWLEDGEMENT,
+  TCP_FIN,
+  TCP_FLAGS,
+  TCP_OPTION_END,
+  TCP_OPTION_NOTHING,
+  TCP_OPTION_WINDOW_SCALE,
+  TCP_RST,
+  TCP_SEQUENCE,
+  TCP_SYN,
+  TCP_WINDOW,
+  tcpHeaderBytes,
+} from "../wire/tcp.ts";
+
+export const SYN_SENT = STATE_NAMES.indexOf("syn-sent");
+export const SYN_RECEIVED = STATE_NAMES.indexOf("syn-received");
+export const ESTABLISHED = STATE_NAMES.indexOf("established");
+const FIN_WAIT = STATE_NAMES.indexOf("fin-wait");
+const CLOSE_WAIT = STATE_NAMES.indexOf("close-wait");
+const LAST_ACK = STATE_NAMES.indexOf("last-ack");
+export const TIME_WAIT = STATE_NAMES.indexOf("time-wait");
+
+/** Results of `trackTcp`, besides drop reasons (which are above 0). */
+export const TCP_PASS = 0;
+/** The row's state changed: replicate it, choose its idle limit anew. */
+export const TCP_CHANGED = -1;
+/** The session ends with this packet, which still passes. */
+export const TCP_ENDED = -2;
+/** Neither state nor windows moved, but a direction advanced far enough for its replica to be refreshed. */
+export const TCP_REFRESH = -3;
+/** A SYN for a tuple that is in time-wait: the old session ends, the packet meets the policy (RFC 9293 §3.6.1, F4). */
+export const TCP_REOPENS = -4;
+
+/** What was seen of a direction; bits 24.. of the state word for the originator, 28.. for the responder. */
+const SAW_SYN = 1;
+const SYN_ACKED = 2;
+const SAW_FIN = 4;
+const FIN_ACKED = 8;
+const ORIGINATOR_SHIFT = 24;
+const RESPONDER_SHIFT = 28;
+const SCALE_SHIFT = 16;
+const SCALE_STEP = 4;
+/** No scale offered; a scale above 14 counts as 14 (RFC 7323 §2.3). */
+const SCALE_NONE = 15;
+const SCALE_MOST = 14;
+
+/** RFC 7323 §2.2: the largest window without scaling, with slack for acknowledgements. */
+const ACK_WINDOW_BYTES = 66_000;
+const TENTATIVE_MILLIS = 10_000;
+
+const OUT_OF_WINDOW = drop("tcp-out-of-window");
+const BAD_STATE = drop("tcp-bad-state");
+const INEXACT_RESET = drop("tcp-inexact-reset");
+
+/** State after the handshake by (originator FIN flags, responder FIN flags), each 0 none, 1 seen, 3 seen and acknowledged. */
+const CLOSING = [
+  [ESTABLISHED, FIN_WAIT, FIN_WAIT, CLOSE_WAIT],
+  [FIN_WAIT, LAST_ACK, LAST_ACK, LAST_ACK],
+  [FIN_WAIT, LAST_ACK, LAST_ACK, LAST_ACK],
+  [CLOSE_WAIT, LAST_ACK, LAST_ACK, TIME_WAIT],
+].flat();
+
+/** The window scale that a SYN offers, 0..14, or SCALE_NONE. */
+function offeredScale(view: DataView, l4: number, headerBytes: number): number {
+  let at = l4 + 20;
+  const end = l4 + headerBytes;
+  while (at < end) {
+    const kind = view.getUint8(at);
+    if (kind === TCP_OPTION_END) return SCALE_NONE;
+    if (kind === TCP_OPTION_NOTHING) {
+      at++;
+      continue;
+    }
+    // checkTcp() verified every length.
+    const bytes = view.getUint8(at + 1);
+    if (kind === TCP_OPTION_WINDOW_SCALE && bytes === 3) return Math.min(view.getUint8(at + 2), SCALE_MOST);
+    at += bytes;
+  }
+  return SCALE_NONE;
+}
+
+function scaleOf(state: number, direction: number): number {
+  const scale = (state >>> (SCALE_SHIFT + direction * SCALE_STEP)) & 15;
+  return scale === SCALE_NONE ? 0 : scale;
+}
+
+function withScale(state: number, direction: number, scale: number): number {
+  const shift = SCALE_SHIFT + direction * SCALE_STEP;
+  return (state & ~(15 << shift)) | (scale << shift);
+}
+
+/** Fills a new row (all zero) from the SYN that opens it. `row` is the row's first word. */
+export function openTcp(i: Int32Array, row: number, view: DataView, l4: number, l4Bytes: number): void {
+  const headerBytes = tcpHeaderBytes(view, l4);
+  let state = SYN_SENT | (SAW_SYN << ORIGINATOR_SHIFT);
+  state = withScale(state, 0, offeredScale(view, l4, headerBytes));
+  state = withScale(state, 1, SCALE_NONE);
+  const end = (view.getInt32(l4 + TCP_SEQUENCE) + l4Bytes - headerBytes + 1) | 0;
+  i[row + S_END] = end;
+  // Data in the SYN is allowed (Fast Open, T5), nothing beyond it until the responder grants a window.
+  i[row + S_MAX_END] = end;
+  i[row + S_MAX_WINDOW] = Math.max(view.getUint16(l4 + TCP_WINDOW), 1);
+  i[row + S_STATE] = ((i[row + S_STATE] as number) & 0xff00) | state;
+}
+
+/**
+ * Judges one segment of a session and moves its windows and state. `row` is the row's first word, `direction` 0 for the
+ * originator, `l4` the TCP header's offset, `l4Bytes` from there. Returns TCP_* or a drop reason.
+ */
+export function trackTcp(i: Int32Array, row: number, direction: number, view: DataView, l4: number, l4Bytes: number, nowMillis: number): number {
+  const flags = view.getUint8(l4 + TCP_FLAGS);
+  const state = i[row + S_STATE] as number;
+  const kind = state & 0xff;
+  if ((flags & TCP_SYN) !== 0) return trackSyn(i, row, direction, view, l4, l4Bytes, flags, kind);
+  if (kind < ESTABLISHED) return trackOpening(i, row, direction, view, l4, l4Bytes, flags, nowMillis);
+  if (kind === TIME_WAIT) return trackTimeWait(i, row, direction, view, l4, l4Bytes, flags);
+  return trackSegment(i, row, direction, view, l4, l4Bytes, flags, nowMillis);
+}
+
+/** A SYN or SYN,ACK within a session. */
+function trackSyn(i: Int32Array, row: number, direction: number, view: DataView, l4: number, l4Bytes: number, flags: number, kind: number): number {
+  if (kind === TIME_WAIT && (flags & TCP_ACK) === 0) return TCP_REOPENS;
+  // RFC 5961 §4: the endpoint answers with a challenge ACK; nothing moves here (T3).
+  if (kind >= ESTABLISHED) return kind === TIME_WAIT ? BAD_STATE : TCP_PASS;
+  const state = i[row + S_STATE] as number;
+  const own = row + direction * WINDOW_STRIDE;
+  const other = row + (1 - direction) * WINDOW_STRIDE;
+  const ownShift = direction === 0 ? ORIGINATOR_SHIFT : RESPONDER_SHIFT;
+  const otherShift = direction === 0 ? RESPONDER_SHIFT : ORIGINATOR_SHIFT;
+  const headerBytes = tcpHeaderBytes(view, l4);
+  const end = (view.getInt32(l4 + TCP_SEQUENCE) + l4Bytes - headerBytes + 1) | 0;
+  let next = state;
+  if ((flags & TCP_ACK) !== 0) {
+    // RFC 9293 §3.10.7.3: the acknowledgement must be of the SYN (or of the Fast Open data behind it).
+    if (((state >>> otherShift) & SAW_SYN) === 0) return BAD_STATE;
+    const ack = view.getInt32(l4 + TCP_ACKNOWLEDGEMENT);
+    if (((ack - (i[other + S_END] as number)) | 0) > 0 || (((i[other + S_END] as number) - ack) | 0) > ACK_WINDOW_BYTES) return BAD_STATE;
+    next |= SYN_ACKED << otherShift;
+    // The window in a SYN is never scaled (RFC 7323 §2.2).
+    i[other + S_MAX_END] = (ack + view.getUint16(l4 + TCP_WINDOW)) | 0;
+  } else if (direction === 1 && ((state >>> ORIGINATOR_SHIFT) & SAW_SYN) === 0) return BAD_STATE;
+  next |= SAW_SYN << ownShift;
+  next = withScale(next, direction, offeredScale(view, l4, headerBytes));
+  i[own + S_END] = end;
+  if (((state >>> ownShift) & SAW_SYN) === 0 || ((end - (i[own + S_MAX_END] as number)) | 0) > 0) i[own + S_MAX_END] = end;
+  i[own + S_MAX_WINDOW] = Math.max(view.getUint16(l4 + TCP_WINDOW), i[own + S_MAX_WINDOW] as number, 1);
+  // RFC 7323 §1.3: scaling is in force only if both offered it.
+  const both = ((next >>> ORIGINATOR_SHIFT) & (next >>> RESPONDER_SHIFT) & SAW_SYN) !== 0;
+  if (both && (((next >>> SCALE_SHIFT) & 15) === SCALE_NONE || ((next >>> (SCALE_SHIFT + SCALE_STEP)) & 15) === SCALE_NONE)) {
+    next = withScale(withScale(next, 0, SCALE_NONE), 1, SCALE_NONE);
+  }
+  next = (next & ~0xff) | (both ? SYN_RECEIVED : SYN_SENT);
+  i[row + S_STATE] = next;
+  return next === state ? TCP_PASS : TCP_CHANGED;
+}
+
+/** A segment without SYN before the handshake is complete. */
+function trackOpening(i: Int32Array, row: number, direction: number, view: DataView, l4: number, l4Bytes: number, flags: number, nowMillis: number): number {
+  const state = i[row + S_STATE] as number;
+  const otherShift = direction === 0 ? RESPONDER_SHIFT : ORIGINATOR_SHIFT;
+  const other = row + (1 - direction) * WINDOW_STRIDE;
+  const own = row + direction * WINDOW_STRIDE;
+  if ((flags & TCP_RST) !== 0) {
+    // RFC 9293 §3.10.7.3: in SYN-SENT a reset counts only if it acknowledges the SYN; RFC 5961 §3.2 for the originator's own.
+    const sawOwn = ((state >>> (direction === 0 ? ORIGINATOR_SHIFT : RESPONDER_SHIFT)) & SAW_SYN) !== 0;
+    const exact = sawOwn ? view.getInt32(l4 + TCP_SEQUENCE) === i[own + S_END] : (flags & TCP_ACK) !== 0 && view.getInt32(l4 + TCP_ACKNOWLEDGEMENT) === i[other + S_END];
+    return exact ? TCP_ENDED : INEXACT_RESET;
+  }
+  if ((flags & TCP_ACK) === 0 || ((state >>> otherShift) & SAW_SYN) === 0) {
+    // Only Fast Open data may follow a SYN before the answer (RFC 7413 §4.2 sends it in the SYN itself).
+    return BAD_STATE;
+  }
+  const verdict = trackSegment(i, row, direction, view, l4, l4Bytes, flags, nowMillis);
+  if (verdict > 0) return verdict;
+  let next = (i[row + S_STATE] as number) | (SYN_ACKED << otherShift);
+  const acknowledged = (next >>> ORIGINATOR_SHIFT) & (next >>> RESPONDER_SHIFT) & SYN_ACKED;
+  if (acknowledged !== 0 && (next & 0xff) < ESTABLISHED) next = (next & ~0xff) | ESTABLISHED;
+  i[row + S_STATE] = next;
+  return next === state ? verdict : TCP_CHANGED;
+}
+
+/** After both FINs are acknowledged only a repeated FIN and its acknowledgement pass; all else meets the rules (F4). */
+function trackTimeWait(i: Int32Array, row: number, direction: number, view: DataView, l4: number, l4Bytes: number, flags: number): number {
+  const own = row + direction * WINDOW_STRIDE;
+  const other = row + (1 - direction) * WINDOW_STRIDE;
+  const headerBytes = tcpHeaderBytes(view, l4);
+  const end = (view.getInt32(l4 + TCP_SEQUENCE) + l4Bytes - headerBytes + (flags & TCP_FIN)) | 0;
+  if ((flags & TCP_RST) !== 0) return end === i[own + S_END] ? TCP_ENDED : INEXACT_RESET;
+  const exact = end === i[own + S_END] && (flags & TCP_ACK) !== 0 && view.getInt32(l4 + TCP_ACKNOWLEDGEMENT) === i[other + S_END];
+  return exact && l4Bytes === headerBytes ? TCP_PASS : BAD_STATE;
+}
+
+/** The window check (T1) and what follows from a segment that passes it. */
+function trackSegment(i: Int32Array, row: number, direction: number, view: DataView, l4: number, l4Bytes: number, flags: number, nowMillis: number): number {
+  const state = i[row + S_STATE] as number;
+  const own = row + direction * WINDOW_STRIDE;
+  const other = row + WINDOW_STRIDE - direction * WINDOW_STRIDE;
+  const sequence = view.getInt32(l4 + TCP_SEQUENCE);
+  const fin = flags & TCP_FIN;
+  const end = (sequence + l4Bytes - tcpHeaderBytes(view, l4) + fin) | 0;
+  const otherEnd = i[other + S_END] as number;
+  const hasAck = (flags & TCP_ACK) !== 0;
+  const ack = hasAck ? view.getInt32(l4 + TCP_ACKNOWLEDGEMENT) : otherEnd;
+  const ownEnd = i[own + S_END] as number;
+  const ownMaxEnd = i[own + S_MAX_END] as number;
+  const ownMaxWindow = i[own + S_MAX_WINDOW] as number;
+  const otherMaxWindow = i[other + S_MAX_WINDOW] as number;
+  if ((state & (FLAG_TENTATIVE | FLAG_MIDSTREAM)) !== 0) return trackTentative(i, row, direction, sequence, end, ack, flags, view.getUint16(l4 + TCP_WINDOW), nowMillis);
+  if (((sequence - ownMaxEnd) | 0) > 0) return OUT_OF_WINDOW;
+  if (((end - ownEnd + otherMaxWindow) | 0) < 0) return OUT_OF_WINDOW;
+  if (((ack - otherEnd) | 0) > 0) return OUT_OF_WINDOW;
+  if (((ack - otherEnd + (otherMaxWindow > ACK_WINDOW_BYTES ? otherMaxWindow : ACK_WINDOW_BYTES)) | 0) < 0) return OUT_OF_WINDOW;
+  // RFC 5961 §3.2: exactly the next byte closes; elsewhere in the window the endpoint sends a challenge ACK (T2).
+  if ((flags & TCP_RST) !== 0) return sequence === ownEnd ? TCP_ENDED : TCP_PASS;
+  const windowBytes = view.getUint16(l4 + TCP_WINDOW) << scaleOf(state, direction);
+  if (windowBytes > ownMaxWindow) i[own + S_MAX_WINDOW] = windowBytes;
+  const granted = (ack + (windowBytes === 0 ? 1 : windowBytes)) | 0;
+  if (((granted - (i[other + S_MAX_END] as number)) | 0) > 0) i[other + S_MAX_END] = granted;
+  let verdict = TCP_PASS;
+  if (((end - ownEnd) | 0) > 0) {
+    i[own + S_END] = end;
+    // Crossing a multiple of M/2 makes the replica follow: cost goes with bytes, and no other line is read to know it.
+    if (((end ^ ownEnd) & -(REFRESH_BYTES >> 1)) !== 0) verdict = TCP_REFRESH;
+  }
+  if (fin !== 0 || (state & 0xff) !== ESTABLISHED) return trackClose(i, row, direction, fin, end, ack, hasAck, verdict);
+  return verdict;
+}
+
+/** FINs and what acknowledges them. */
+function trackClose(i: Int32Array, row: number, direction: number, fin: number, end: number, ack: number, hasAck: boolean, verdict: number): number {
+  const state = i[row + S_STATE] as number;
+  const ownShift = direction === 0 ? ORIGINATOR_SHIFT : RESPONDER_SHIFT;
+  const otherShift = direction === 0 ? RESPONDER_SHIFT : ORIGINATOR_SHIFT;
+  const otherEnd = i[row + (1 - direction) * WINDOW_STRIDE + S_END] as number;
+  let next = state;
+  if (fin !== 0 && end === i[row + direction * WINDOW_STRIDE + S_END]) next |= SAW_FIN << ownShift;
+  if (hasAck && ((state >>> otherShift) & SAW_FIN) !== 0 && ack === otherEnd) next |= FIN_ACKED << otherShift;
+  if ((state & 0xff) >= ESTABLISHED || ((next >>> ownShift) & SAW_FIN) !== 0) {
+    const kind = CLOSING[((next >>> (ORIGINATOR_SHIFT + 2)) & 3) * 4 + ((next >>> (RESPONDER_SHIFT + 2)) & 3)] as number;
+    if ((state & 0xff) >= ESTABLISHED || kind > ESTABLISHED) next = (next & ~0xff) | kind;
+  }
+  if (next === state) return verdict;
+  i[row + S_STATE] = next;
+  return TCP_CHANGED;
+}
+
+/**
+ * Windows that are not known exactly: a session picked up in midstream (T4), or adopted from an owner whose last words
+ * this unit may not have heard (PROTOCOL.md "Sessions and replication"): accept to maxend + 2M; RST and FIN beyond the
+ * known windows do not end anything. Strict once both directions confirmed, or after 10 s.
+ */
+function trackTentative(i: Int32Array, row: number, direction: number, sequence: number, end: number, ack: number, flags: number, window: number, nowMillis: number): number {
+  const state = i[row + S_STATE] as number;
+  const own = row + direction * WINDOW_STRIDE;
+  const other = row + (1 - direction) * WINDOW_STRIDE;
+  const largest = Math.max(i[own + S_MAX_WINDOW] as number, i[other + S_MAX_WINDOW] as number, REFRESH_BYTES);
+  const slack = 2 * largest;
+  const confirmed = direction === 0 ? FLAG_CONFIRMED_ORIGINATOR : FLAG_CONFIRMED_RESPONDER;
+  const beyond = ((sequence - (i[own + S_MAX_END] as number)) | 0) > 0;
+  if (((sequence - (i[own + S_MAX_END] as number) - slack) | 0) > 0) return OUT_OF_WINDOW;
+  if (((end - (i[own + S_END] as number) + largest) | 0) < 0) return OUT_OF_WINDOW;
+  if (((ack - (i[other + S_END] as number) - slack) | 0) > 0) return OUT_OF_WINDOW;
+  if (((ack - (i[other + S_END] as number) + Math.max(largest, ACK_WINDOW_BYTES)) | 0) < 0) return OUT_OF_WINDOW;
+  if ((flags & TCP_RST) !== 0) return !beyond && sequence === i[own + S_END] ? TCP_ENDED : TCP_PASS;
+  const windowBytes = window << scaleOf(state, direction);
+  if (windowBytes > (i[own + S_MAX_WINDOW] as number)) i[own + S_MAX_WINDOW] = windowBytes;
+  if (((end - (i[own + S_END] as number)) | 0) > 0) i[own + S_END] = end;
+  // What this direction acknowledges, the other one has sent: its end is confirmed.
+  if (((ack - (i[other + S_END] as number)) | 0) > 0) i[other + S_END] = ack;
+  const granted = (ack + Math.max(windowBytes, 1)) | 0;
+  if (((granted - (i[other + S_MAX_END] as number)) | 0) > 0) i[other + S_MAX_END] = granted;
+  let next = state | confirmed;
+  const both = FLAG_CONFIRMED_ORIGINATOR | FLAG_CONFIRMED_RESPONDER;
+  if ((next & both) === both || ((nowMillis - (i[row + S_ADOPTED] as number)) | 0) > TENTATIVE_MILLIS) {
+    next &= ~(FLAG_TENTATIVE | FLAG_MIDSTREAM | both);
+    i[row + S_ADOPTED] = 0;
+  }
+  i[row + S_STATE] = next;
+  const fin = flags & TCP_FIN;
+  const close = (fin !== 0 && !beyond) || (next & 0xff) !== ESTABLISHED;
+  const verdict = close ? trackClose(i, row, direction, beyond ? 0 : fin, end, ack, (flags & TCP_ACK) !== 0, TCP_PASS) : TCP_PASS;
+  return next === state ? verdict : TCP_CHANGED;
+}
