@@ -1,33 +1,29 @@
 // Where a unit keeps what, said once: the manager makes these, the store and the console find them.
 //
-//   /run/twinwall/A1/plan.json    the plan in force (0600)           another run directory (--run-dir, TWINWALL_RUN) gives
-//   /dev/shm/twinwall-A1          its tables                         other memory names, so that labs do not meet
-//
-// The run directory is the parent of every unit's own directory.
+//   --run-dir DIR         DIR                  and memory named after DIR, so that labs on one machine do not meet
+//   TWINWALL_RUN=DIR      DIR/A1               likewise
+//   neither               /run/twinwall/A1     and /dev/shm/twinwall-A1
 
 import { createHash } from "node:crypto";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 export const RUN_DIRECTORY = "/run/twinwall";
 export const MEMORY_DIRECTORY = "/dev/shm";
 
 export interface Places {
-  readonly unitDirectory: string;
+  /** The unit's own directory. */
+  readonly directory: string;
   readonly planFile: string;
   /** Name of the shared memory; the file lies in MEMORY_DIRECTORY. */
   readonly memoryName: string;
   readonly memoryFile: string;
 }
 
-/** The run directory: what was asked for, else TWINWALL_RUN, else /run/twinwall. */
-export function runDirectory(asked: string | undefined, environment: Readonly<Record<string, string | undefined>>): string {
-  return resolve(asked ?? environment.TWINWALL_RUN ?? RUN_DIRECTORY);
-}
-
-/** A unit's places under a run directory. */
-export function placesOf(unit: string, run: string): Places {
-  const mark = run === RUN_DIRECTORY ? "" : `${createHash("sha256").update(run).digest("hex").slice(0, 8)}-`;
+/** A unit's places. `asked`: the unit's own directory, as --run-dir gives it. */
+export function placesOf(unit: string, asked: string | undefined, environment: Readonly<Record<string, string | undefined>>): Places {
+  const directory = resolve(asked ?? join(environment.TWINWALL_RUN ?? RUN_DIRECTORY, unit));
+  const isDefault = dirname(directory) === RUN_DIRECTORY && basename(directory) === unit;
+  const mark = isDefault ? "" : `${createHash("sha256").update(directory).digest("hex").slice(0, 8)}-`;
   const memoryName = `twinwall-${mark}${unit}`;
-  const unitDirectory = join(run, unit);
-  return { unitDirectory, planFile: join(unitDirectory, "plan.json"), memoryName, memoryFile: join(MEMORY_DIRECTORY, memoryName) };
+  return { directory, planFile: join(directory, "plan.json"), memoryName, memoryFile: join(MEMORY_DIRECTORY, memoryName) };
 }

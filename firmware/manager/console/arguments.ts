@@ -39,7 +39,7 @@ export const USAGE = [
   '  --order SQL       sorted by it, such as "bytes DESC"',
   "  --limit N         at most N rows",
   "  --all             ended sessions, counters at 0 and unused rows too",
-  "  --run-dir DIR     where units keep their plans (else TWINWALL_RUN, else /run/twinwall)",
+  "  --run-dir DIR     the unit's own directory (else TWINWALL_RUN/A1, else /run/twinwall/A1)",
 ].join("\n");
 
 function parsed(list: readonly string[]) {

@@ -6,9 +6,10 @@
 // Exit status: 0 found, 1 the unit cannot be looked at, 2 the question is wrong.
 
 import { existsSync, readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { namesOfPlanFile } from "../../store/live/names.ts";
 import { LiveError, openLive } from "../../store/live/open.ts";
-import { type Places, placesOf, runDirectory } from "../places.ts";
+import { type Places, placesOf } from "../places.ts";
 import { type CommandName, parseRequest, type Request, USAGE, UsageError } from "./arguments.ts";
 import { events } from "./events.ts";
 import { counters, members, neighbours, ports, rules } from "./lists.ts";
@@ -36,27 +37,30 @@ export interface Surroundings {
   complain(line: string): void;
 }
 
-function unitsIn(run: string): string[] {
+/** Units whose directories lie beside this one's. */
+function unitsBeside(places: Places): string[] {
   try {
-    return readdirSync(run).sort();
+    const directory = dirname(places.directory);
+    return readdirSync(directory)
+      .filter((name) => existsSync(join(directory, name, basename(places.planFile))))
+      .sort();
   } catch {
     return [];
   }
 }
 
 /** Why a unit has no memory, in words that lead on. */
-function absence(request: Request, run: string, places: Places): string {
-  if (existsSync(places.unitDirectory)) return `unit-not-running: ${request.unit} has run here, but does not now (${places.memoryFile} is missing).`;
-  const known = unitsIn(run);
+function absence(request: Request, places: Places): string {
+  if (existsSync(places.directory)) return `unit-not-running: ${request.unit} has run here, but does not now (${places.memoryFile} is missing).`;
+  const known = unitsBeside(places);
   const units = known.length === 0 ? "No unit has run here" : `Units here: ${known.join(", ")}`;
-  return `unknown-unit: there is no unit ${request.unit} in ${run}. ${units}; --run-dir or TWINWALL_RUN looks elsewhere.`;
+  return `unknown-unit: there is no unit ${request.unit} (${places.directory} is missing). ${units}; --run-dir or TWINWALL_RUN looks elsewhere.`;
 }
 
 async function answer(request: Request, surroundings: Surroundings): Promise<number> {
-  const run = runDirectory(request.runDirectory, surroundings.environment);
-  const places = placesOf(request.unit, run);
+  const places = placesOf(request.unit, request.runDirectory, surroundings.environment);
   if (!existsSync(places.memoryFile)) {
-    surroundings.complain(absence(request, run, places));
+    surroundings.complain(absence(request, places));
     return 1;
   }
   const names = namesOfPlanFile(places.planFile);
