@@ -12,6 +12,8 @@ const LOOK_MILLIS = 50;
 export interface Program {
   /** Path of the .ts file. */
   readonly file: string;
+  /** Of Node itself. */
+  readonly flags: readonly string[];
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** Descriptor that becomes number 3 of the child; -1: none. */
@@ -31,7 +33,7 @@ export interface SpawnedChild extends Child {
 
 /** Runs a program of the firmware with this process's own Node. Its output goes where ours goes. */
 export function spawnProgram(program: Program): SpawnedChild {
-  const node = [process.execPath, "--disable-warning=ExperimentalWarning", program.file, ...program.arguments];
+  const node = [process.execPath, ...program.flags, program.file, ...program.arguments];
   const [command, ...rest] = program.cpu >= 0 ? ["taskset", "-c", String(program.cpu), ...node] : node;
   const third = program.descriptor >= 0 ? program.descriptor : program.messages ? "ipc" : "ignore";
   const child = spawn(command as string, rest, { stdio: ["ignore", "inherit", "inherit", third], env: { ...process.env, ...program.environment } });
@@ -43,10 +45,16 @@ export function spawnProgram(program: Program): SpawnedChild {
   return { pid: child.pid, onExit: (listener) => onceGone(child, listener), kill: (signal) => child.kill(signal), send: (message) => tell(child, message) };
 }
 
-/** A process that an earlier manager started and whose arguments contain `mark`; undefined when there is none. */
-export function findRunning(pidFilePath: string, mark: string): Child | undefined {
+/** Process that a pid file names, if it runs and one of its arguments is `mark`; 0 when not. */
+export function runningPid(pidFilePath: string, mark: string): number {
   const pid = Number(readIfThere(pidFilePath));
-  if (!Number.isInteger(pid) || pid <= 1 || argumentsOf(pid)?.includes(mark) !== true) return undefined;
+  return Number.isInteger(pid) && pid > 1 && argumentsOf(pid)?.includes(mark) === true ? pid : 0;
+}
+
+/** A process that an earlier manager started, as `runningPid` finds it. */
+export function findRunning(pidFilePath: string, mark: string): Child | undefined {
+  const pid = runningPid(pidFilePath, mark);
+  if (pid === 0) return undefined;
   return {
     pid,
     onExit(listener) {

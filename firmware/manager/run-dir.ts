@@ -1,4 +1,4 @@
-// The unit's directory:
+// The unit's directory (places.ts says where it lies):
 //
 //   plan.json            the dataplane's plan, 0600: it holds the pre-shared key
 //   NAME.pid             processes that run, so that a manager that comes back finds them
@@ -7,25 +7,23 @@
 //
 // Everything is 0700 and 0600: the plan's key opens the twin.
 
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 
-export interface RunDir {
+export interface UnitDirectory {
   readonly path: string;
   readonly data: string;
   readonly compileCache: string;
-  readonly plan: string;
 }
 
 /** Makes the directory and what belongs in it. Throws the system's error. */
-export function openRunDir(path: string): RunDir {
-  const root = resolve(path);
-  const runDir = { path: root, data: join(root, "data"), compileCache: join(root, "compile-cache"), plan: join(root, "plan.json") };
-  for (const directory of [runDir.path, runDir.data, runDir.compileCache]) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    chmodSync(directory, 0o700);
+export function openUnitDirectory(path: string): UnitDirectory {
+  const directory = { path, data: join(path, "data"), compileCache: join(path, "compile-cache") };
+  for (const one of [directory.path, directory.data, directory.compileCache]) {
+    mkdirSync(one, { recursive: true, mode: 0o700 });
+    chmodSync(one, 0o700);
   }
-  return runDir;
+  return directory;
 }
 
 /** Replaces a file so that after a power cut it holds either the old text or the new one, 0600. */
@@ -58,6 +56,11 @@ export function readIfThere(file: string): string | undefined {
   }
 }
 
-export function pidFile(runDir: RunDir, process: string): string {
-  return join(runDir.path, `${process}.pid`);
+/** File that holds the process id of one of the unit's processes. */
+export function pidFile(directory: UnitDirectory, name: string): string {
+  return join(directory.path, `${name}.pid`);
+}
+
+export function writePid(directory: UnitDirectory, name: string, pid: number): void {
+  writeFileSync(pidFile(directory, name), `${pid}\n`, { mode: 0o600 });
 }

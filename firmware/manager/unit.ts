@@ -28,8 +28,11 @@ export interface Machine {
   setTimer(run: () => void, millis: number): () => void;
   spawnDataplane(incarnation: number): Child;
   spawnStore(): Child;
-  /** Processes of an earlier manager; the dataplane only if it runs with the same plan. */
+  /** Processes that an earlier manager left running. */
   runningDataplane(): Child | undefined;
+  runningStore(): Child | undefined;
+  /** True when the plan is the one that the running dataplane was started with. */
+  readonly samePlan: boolean;
   reserveIncarnation(): number;
   ringDoorbell(): void;
 }
@@ -70,8 +73,25 @@ export class UnitManager {
     });
   }
 
-  start(): void {
-    this.dataplane.start(this.options.machine.runningDataplane());
+  /** Resolves when both run, or failed. */
+  async start(): Promise<void> {
+    const { machine, log } = this.options;
+    const store = machine.runningStore();
+    if (store !== undefined) {
+      this.store.start(store);
+      await this.stopStore();
+    }
+    const dataplane = machine.runningDataplane();
+    if (dataplane !== undefined && machine.samePlan) {
+      this.dataplane.start(dataplane);
+    } else {
+      if (dataplane !== undefined) {
+        this.dataplane.start(dataplane);
+        log.note("notice", "plan-changed", "The dataplane of an earlier manager runs with another plan and is replaced.");
+        await this.stopDataplane();
+      }
+      this.dataplane.start();
+    }
     this.store.start();
   }
 
@@ -82,18 +102,21 @@ export class UnitManager {
 
   /** Stops both; resolves when they are gone. The dataplane detaches its ports cleanly. */
   async stop(): Promise<void> {
-    const { machine, log } = this.options;
     this.callOffLook();
-    const setTimer = machine.setTimer.bind(machine);
-    const stopDataplane = (child: Child): void => {
+    await Promise.all([this.stopDataplane(), this.stopStore()]);
+    this.options.tables.close();
+    this.options.log.note("notice", "stopped", "This unit stopped on request.");
+  }
+
+  private stopDataplane(): Promise<void> {
+    const ask = (child: Child): void => {
       if (!this.command(COMMAND_STOP, 0)) child.kill("SIGTERM");
     };
-    await Promise.all([
-      this.dataplane.stop(stopDataplane, STOP_GRACE_MILLIS, setTimer),
-      this.store.stop((child) => child.kill("SIGTERM"), STOP_GRACE_MILLIS, setTimer),
-    ]);
-    this.options.tables.close();
-    log.note("notice", "stopped", "This unit stopped on request.");
+    return this.dataplane.stop(ask, STOP_GRACE_MILLIS, this.options.machine.setTimer);
+  }
+
+  private stopStore(): Promise<void> {
+    return this.store.stop((child) => child.kill("SIGTERM"), STOP_GRACE_MILLIS, this.options.machine.setTimer);
   }
 
   private command(kind: number, argument: number): boolean {

@@ -63,7 +63,15 @@ export class SimPort implements Port {
   readonly mac: Uint8Array;
   readonly mtuBytes: number;
   state: number = PORT_DOWN;
-  readonly counters: PortCounters = { receivedPackets: 0, receivedBytes: 0, transmittedPackets: 0, transmittedBytes: 0, transmitFull: 0, receiveMissed: 0, receiveErrors: 0 };
+  readonly counters: PortCounters = {
+    receivedPackets: 0,
+    receivedBytes: 0,
+    transmittedPackets: 0,
+    transmittedBytes: 0,
+    transmitFull: 0,
+    receiveMissed: 0,
+    receiveErrors: 0,
+  };
   private readonly nic: Nic;
   private readonly number: number;
   private readonly packets: FrameMemory;

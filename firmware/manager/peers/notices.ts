@@ -60,9 +60,9 @@ export class Notices {
 
   /** Tells every peer that has greeted us. */
   announceRestart(): void {
-    for (let copy = 0; copy < NOTICE_COPIES; copy++) {
-      for (const [peer, challenge] of this.challenges) this.options.send(this.sign(RESTARTING, peer, challenge));
-    }
+    // Signed before the first is sent: whoever takes one draws a new challenge, and the copies must not answer that.
+    const notices = [...this.challenges].map(([peer, challenge]) => this.sign(RESTARTING, peer, challenge));
+    for (let copy = 0; copy < NOTICE_COPIES; copy++) for (const notice of notices) this.options.send(notice);
   }
 
   /** A datagram came in. */
