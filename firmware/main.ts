@@ -19,7 +19,7 @@ import { createLog, formatJson, formatText, type Happening, type Log } from "./m
 import { createMachine } from "./manager/machine.ts";
 import { openPeerLink } from "./manager/peers/link.ts";
 import { GREETING_MILLIS, Notices } from "./manager/peers/notices.ts";
-import { type Places, placesOf, runDirectory } from "./manager/places.ts";
+import { type Places, placesOf } from "./manager/places.ts";
 import { runningPid } from "./manager/processes.ts";
 import { openUnitDirectory, pidFile, readIfThere, writeDurably, writePid } from "./manager/run-dir.ts";
 import { readSecret } from "./manager/secret.ts";
@@ -139,7 +139,7 @@ function connectPeers(plan: Plan, log: Log, onRestarting: (unit: number) => void
 
 /** Writes the plan and runs the unit until a signal. */
 async function run(given: Arguments, board: Board, plan: Plan, places: Places): Promise<void> {
-  const directory = openUnitDirectory(places.unitDirectory);
+  const directory = openUnitDirectory(places.directory);
   const other = runningPid(pidFile(directory, "manager"), plan.name);
   if (other !== 0 && other !== process.pid) {
     console.error(`The manager of ${plan.name} runs already, as process ${other} [already-running]\n  Stop it first, or give another --run-dir.`);
@@ -176,7 +176,7 @@ async function main(): Promise<void> {
     const { board, plan } = await resolve(given);
     checkDevices(plan, board, networkDevices());
     if (given.check) console.log(`Board, configuration and devices of ${plan.name} are in order.`);
-    else await run(given, board, plan, placesOf(plan.name, runDirectory(given.runDir, process.env)));
+    else await run(given, board, plan, placesOf(plan.name, given.runDir, process.env));
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     console.error(error.message);
