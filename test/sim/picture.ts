@@ -1,0 +1,271 @@
+// DESIGN.md's picture in a world: two sites with a unit each, service1 at A, service3 at B, and a user behind a router that
+// has a path to either site. Addresses come from the lab's picture, so that both show the same; the units' plans come from a
+// real configuration.
+//
+//   routed:       a-one ═DCI═ b-one     a-three ═DCI═ b-three     twin
+//   transparent:  service1 and service3 have a leg on each site's wire; requests take A's, replies B's
+
+import { board } from "../../board/lab.ts";
+import { parseMac } from "../../firmware/manager/config/addresses.ts";
+import { parseConfiguration } from "../../firmware/manager/config/load.ts";
+import { buildPlan } from "../../firmware/manager/config/plan.ts";
+import type { Plan } from "../../firmware/plan.ts";
+import { LAB_UNITS, LAB_ZONES, otherSite, ROUTER, SERVICE1, SERVICE3, SITES, type SiteName, USER, unitOf, WIRE, ZONE_ONE, ZONE_THREE } from "../lab/picture.ts";
+import type { Host } from "./host.ts";
+import { type Address, address, macNumber } from "./packets.ts";
+import { gatewayFilter, type Interconnect, interconnect, type Segment } from "./segment.ts";
+import { serveDownloads, serveEcho } from "./services.ts";
+import { type Builder, SimUnit } from "./unit.ts";
+import { World } from "./world.ts";
+
+export interface PictureOptions {
+  readonly build: Builder;
+  readonly mode?: "routed" | "transparent";
+  readonly twin?: boolean;
+  readonly partition?: "stop" | "local";
+  readonly firstPacket?: "query" | "hold" | "none";
+  /** Rows of each unit's session table; a power of two from 1,024. */
+  readonly sessions?: number;
+  /** One way between the sites. */
+  readonly distanceMicros?: number;
+  readonly twinMtuBytes?: number;
+  readonly heartbeatMillis?: number;
+  readonly heartbeatMisses?: number;
+  readonly idleMillis?: Partial<Plan["idleMillis"]>;
+  /** Units whose pre-shared key is another one. */
+  readonly strangers?: readonly string[];
+}
+
+/** Ports that the policy denies, whoever asks. */
+export const DENIED_PORT = 23;
+export const BYTES_PER_MICRO = 125;
+const SECRET = "5a".repeat(32);
+const HOST_MACS = { service1: "02:aa:01:00:00:10", service3: "02:aa:03:00:00:10", user: "02:aa:09:00:00:10", inner: "02:aa:09:00:00:01" };
+
+export class Picture {
+  readonly world: World;
+  readonly options: PictureOptions;
+  readonly units: readonly SimUnit[];
+  readonly service1: Host;
+  readonly service3: Host;
+  /** In routed mode only. */
+  readonly user: Host | null = null;
+  readonly interconnects: Interconnect[] = [];
+  readonly twin: Segment;
+  private userSite: SiteName = "A";
+  private readonly routerLegs: Interconnect[] = [];
+
+  constructor(seed: number, options: PictureOptions) {
+    this.options = options;
+    this.world = new World(seed);
+    const { world } = this;
+    const transparent = options.mode === "transparent";
+    world.ttlSteps = transparent ? 0 : 1;
+    this.twin = world.addSegment("twin");
+    for (const site of SITES) for (const zone of LAB_ZONES) world.addSegment(segmentName(site, zone.name));
+    if (!transparent) this.joinSites();
+    this.units = SITES.map((site) => this.addUnit(site));
+    this.service1 = world.addHost("service1");
+    this.service3 = world.addHost("service3");
+    if (transparent) this.plugWires();
+    else {
+      this.plugRouted();
+      this.user = this.addUser();
+    }
+    for (const host of [this.service1, this.service3]) {
+      serveDownloads(host);
+      serveDownloads(host, DENIED_PORT);
+      serveEcho(host);
+      serveEcho(host, DENIED_PORT);
+    }
+    for (const segment of world.segments.values()) this.finishSegment(segment);
+  }
+
+  unit(name: string): SimUnit {
+    return this.world.unit(name);
+  }
+
+  /** Starts all units and lets them find each other. */
+  start(settleMillis = 1_000): void {
+    for (const unit of this.units) unit.start();
+    for (const host of this.world.hosts.values()) host.announce();
+    this.world.run(settleMillis);
+  }
+
+  /** Moves the user's path to a site, as a routing protocol would. */
+  moveUser(site: SiteName): void {
+    this.world.note(`the user's path moves to site ${site}`);
+    this.userSite = site;
+    for (const [k, name] of SITES.entries()) this.setCut(this.routerLegs[k] as Interconnect, name !== site);
+    this.world.segment("router-leg").forget();
+    this.world.host("router").announce();
+  }
+
+  /** Cuts or heals the twin port of a unit: neither end's link goes down. */
+  cutTwin(unit: string, cut: boolean): void {
+    const attachment = this.twin.attachment(`${unit}.twin`);
+    this.world.note(`${unit}'s twin cable is ${cut ? "cut" : "healed"}`);
+    attachment.enters.faults.cut = cut;
+    attachment.leaves.faults.cut = cut;
+  }
+
+  /** Cuts or heals the stretched LANs. */
+  cutInterconnects(cut: boolean): void {
+    this.world.note(`the DCI is ${cut ? "cut" : "healed"}`);
+    for (const joint of this.interconnects) this.setCut(joint, cut);
+  }
+
+  private setCut(joint: Interconnect, cut: boolean): void {
+    for (const { enters, leaves } of [joint.there, joint.back]) {
+      enters.faults.cut = cut;
+      leaves.faults.cut = cut;
+    }
+  }
+
+  private joinSites(): void {
+    for (const zone of LAB_ZONES) {
+      const filter = gatewayFilter(new Set([macNumber(mac(zone.gatewayMac), 0)]), new Set([address(zone.gateway4), address(zone.gateway6)]));
+      const [one, other] = SITES.map((site) => this.world.segment(segmentName(site, zone.name))) as [Segment, Segment];
+      this.interconnects.push(interconnect("dci", one, other, this.options.distanceMicros ?? 100, filter));
+    }
+  }
+
+  private addUnit(site: SiteName): SimUnit {
+    const { world, options } = this;
+    const plan = planOf(unitOf(site), options);
+    const segments = plan.ports.map((port) =>
+      port.kind === "twin" ? this.twin : world.segment(segmentName(site, port.device === ZONE_ONE.device ? ZONE_ONE.name : ZONE_THREE.name)),
+    );
+    return new SimUnit(world, { plan, segments, build: options.build });
+  }
+
+  private plugRouted(): void {
+    const { world } = this;
+    this.service1.addInterface(world.segment("a-one"), mac(HOST_MACS.service1), [`${SERVICE1.address4}/24`, `${SERVICE1.address6}/64`]);
+    this.service3.addInterface(world.segment("b-three"), mac(HOST_MACS.service3), [`${SERVICE3.address4}/24`, `${SERVICE3.address6}/64`]);
+    for (const [host, zone] of [
+      [this.service1, ZONE_ONE],
+      [this.service3, ZONE_THREE],
+    ] as const) {
+      host.route("0.0.0.0/0", zone.gateway4);
+      host.route("::/0", zone.gateway6);
+    }
+  }
+
+  /** The router's one leg hangs on a switch of its own with a cable to either site, of which one is whole. */
+  private addUser(): Host {
+    const { world } = this;
+    const legs = world.addSegment("router-leg");
+    const inner = world.addSegment("inner");
+    const router = world.addHost("router");
+    router.forwards = true;
+    router.addInterface(legs, mac(ROUTER.mac), [`${ROUTER.address4}/24`, `${ROUTER.address6}/64`]);
+    router.addInterface(inner, mac(HOST_MACS.inner), [`${ROUTER.inner4}/24`, `${ROUTER.inner6}/64`]);
+    router.route("0.0.0.0/0", ZONE_ONE.gateway4);
+    router.route("::/0", ZONE_ONE.gateway6);
+    for (const site of SITES) this.routerLegs.push(interconnect(`leg-${site.toLowerCase()}`, legs, world.segment(segmentName(site, "one")), 10, () => true));
+    this.setCut(this.routerLegs[SITES.indexOf(otherSite(this.userSite))] as Interconnect, true);
+    const user = world.addHost("user");
+    user.addInterface(inner, mac(HOST_MACS.user), [`${USER.address4}/24`, `${USER.address6}/64`]);
+    user.route("0.0.0.0/0", ROUTER.inner4);
+    user.route("::/0", ROUTER.inner6);
+    return user;
+  }
+
+  private plugWires(): void {
+    const { world } = this;
+    for (const [index, site] of SITES.entries()) {
+      const letter = site.toLowerCase();
+      const wire = WIRE[site];
+      // The service's own address belongs to its first leg, as a host route.
+      const own = (who: { address4: string; address6: string }) => (index === 0 ? [`${who.address4}/32`, `${who.address6}/128`] : []);
+      const leg = (text: string) => mac(text).map((byte, k) => (k === 3 ? index + 1 : byte));
+      this.service1.addInterface(world.segment(`${letter}-one`), leg(HOST_MACS.service1), [...own(SERVICE1), `${wire.service1v4}/24`, `${wire.service1v6}/64`]);
+      this.service3.addInterface(world.segment(`${letter}-three`), leg(HOST_MACS.service3), [
+        ...own(SERVICE3),
+        `${wire.service3v4}/24`,
+        `${wire.service3v6}/64`,
+      ]);
+    }
+    this.service1.route(`${SERVICE3.address4}/32`, WIRE.A.service3v4);
+    this.service1.route(`${SERVICE3.address6}/128`, WIRE.A.service3v6);
+    this.service3.route(`${SERVICE1.address4}/32`, WIRE.B.service1v4);
+    this.service3.route(`${SERVICE1.address6}/128`, WIRE.B.service1v6);
+  }
+
+  private finishSegment(segment: Segment): void {
+    for (const attachment of segment.attachments) {
+      this.world.watch(attachment);
+      attachment.enters.bytesPerMicro = BYTES_PER_MICRO;
+      attachment.leaves.bytesPerMicro = BYTES_PER_MICRO;
+      if (segment !== this.twin) continue;
+      const half = (this.options.distanceMicros ?? 100) / 2;
+      attachment.enters.faults.delayMicros = half;
+      attachment.leaves.faults.delayMicros = half;
+    }
+  }
+}
+
+export function segmentName(site: SiteName, zone: "one" | "three"): string {
+  return `${site.toLowerCase()}-${zone}`;
+}
+
+/** service1's and service3's addresses of a family. */
+export function addressesOf(v4: boolean): { readonly service1: Address; readonly service3: Address; readonly user: Address } {
+  const pick = (who: { address4: string; address6: string }) => address(v4 ? who.address4 : who.address6);
+  return { service1: pick(SERVICE1), service3: pick(SERVICE3), user: pick(USER) };
+}
+
+function mac(text: string): Uint8Array {
+  return Uint8Array.from(parseMac(text) as readonly number[]);
+}
+
+/** The plan of a unit, from a configuration as an operator would write it. */
+export function planOf(name: string, options: PictureOptions): Plan {
+  const routed = options.mode !== "transparent";
+  const zones = LAB_ZONES.map((zone) => ({
+    name: zone.name,
+    port: zone.device,
+    ...(routed && {
+      gateway: { mac: zone.gatewayMac, addresses: [`${zone.gateway4}/24`, `${zone.gateway6}/64`] },
+      sites: Object.fromEntries(
+        SITES.map((site) => [site, { mac: zone.site[site].mac, addresses: [`${zone.site[site].address4}/24`, `${zone.site[site].address6}/64`] }]),
+      ),
+    }),
+  }));
+  const routes = [
+    { prefix: USER.prefix4, via: ROUTER.address4, zone: "one" },
+    { prefix: USER.prefix6, via: ROUTER.address6, zone: "one" },
+  ];
+  const configuration = {
+    system: { name: "simulator" },
+    sites: SITES,
+    units: LAB_UNITS.map((unit) => ({ site: unit.slice(0, 1), index: 1 })),
+    mode: options.mode ?? "routed",
+    sessions: options.sessions ?? 2_048,
+    ports: options.twinMtuBytes === undefined ? {} : { twin: { mtuBytes: options.twinMtuBytes } },
+    zones,
+    routes: routed ? routes : [],
+    policy: [
+      { name: "never", service: [`tcp/${DENIED_PORT}`, `udp/${DENIED_PORT}`], action: "deny" },
+      { name: "requests", from: ["one"], to: ["three"], service: ["tcp/1-65535", "udp/1-65535", "icmp/8", "icmpv6/128"], action: "permit" },
+    ],
+    twin: {
+      enabled: options.twin ?? true,
+      partition: options.partition ?? "stop",
+      firstPacket: options.firstPacket ?? "query",
+      monitored: routed
+        ? [
+            { zone: "one", address: ROUTER.address4 },
+            { zone: "three", address: SERVICE3.address4 },
+          ]
+        : [],
+      ...(options.heartbeatMillis !== undefined && { heartbeatMillis: options.heartbeatMillis }),
+      ...(options.heartbeatMisses !== undefined && { heartbeatMisses: options.heartbeatMisses }),
+    },
+    idleMillis: options.idleMillis ?? {},
+  };
+  const loaded = parseConfiguration(JSON.stringify(configuration, null, 2), "simulator.json");
+  const secret = (options.strangers ?? []).includes(name) ? "a5".repeat(32) : SECRET;
+  return buildPlan(loaded, board, name, secret);
+}

@@ -1,0 +1,192 @@
+// An appliance in a world: NICs, memory that survives its dataplane, a clock that drifts, and a manager's few duties (start,
+// restart after a crash, a durable incarnation). Its dataplane is the production one; it breathes when packets have arrived
+// and at least once a tick, and what it does takes virtual time.
+
+import { headerWord, LAYOUT_HASH, MAGIC, mapTables, planRegions, type Tables } from "../../firmware/fastpath/memory/tables.ts";
+import type { Clock, Entropy, Memory, Port, Sealer } from "../../firmware/hal/contracts.ts";
+import { createPacketMemory, type FrameMemory } from "../../firmware/hal/packets.ts";
+import { SimMemory } from "../../firmware/hal/sim/memory.ts";
+import { Nic, SimPort } from "../../firmware/hal/sim/port.ts";
+import { DriftingClock, type Timer } from "../../firmware/hal/sim/schedule.ts";
+import { SimSealer } from "../../firmware/hal/sim/sealer.ts";
+import { FRAME_BYTES, TICK_MILLIS } from "../../firmware/limits.ts";
+import type { Plan } from "../../firmware/plan.ts";
+import type { Attachment, Segment } from "./segment.ts";
+import type { World } from "./world.ts";
+
+/** What a dataplane needs of its machine. */
+export interface Machine {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly packets: FrameMemory;
+  readonly memory: Memory;
+  readonly ports: readonly Port[];
+  readonly sealer: Sealer;
+}
+
+/** A dataplane as the world sees it. */
+export interface Breather {
+  /** One breath; returns how many packets moved. */
+  breathe(): number;
+  stop(): void;
+}
+
+export type Builder = (machine: Machine, plan: Plan, incarnation: number) => Breather;
+
+const FRAMES = 2_048;
+const RING_SLOTS = 256;
+/** From a packet's arrival to the breath that takes it, and what a breath and a packet take. */
+const WAKE_MICROS = 3;
+const BREATH_MICROS = 4;
+const PACKET_MICROS = 1;
+const DRIFT_PPM = 50;
+
+const HEADER = { magic: headerWord("magic"), layout: headerWord("layout"), sessions: headerWord("sessions") };
+
+export interface UnitOptions {
+  readonly plan: Plan;
+  /** By port number. */
+  readonly segments: readonly Segment[];
+  readonly build: Builder;
+}
+
+/** One life of a dataplane. */
+interface Life {
+  readonly dataplane: Breather;
+  readonly packets: FrameMemory;
+  readonly ports: readonly SimPort[];
+  readonly sealer: SimSealer;
+  readonly memory: Memory;
+}
+
+export class SimUnit {
+  readonly name: string;
+  readonly plan: Plan;
+  readonly nics: readonly Nic[];
+  readonly attachments: readonly Attachment[];
+  readonly storage = new SimMemory();
+  /** The running dataplane, or null. */
+  life: Life | null = null;
+  /** Durable; grows whenever the tables start empty. */
+  incarnation = 0;
+  starts = 0;
+  breaths = 0;
+  private readonly world: World;
+  private readonly build: Builder;
+  private clock: DriftingClock;
+  private next: Timer | null = null;
+  private nextMicros = 0;
+  private stalledUntilMicros = 0;
+
+  constructor(world: World, options: UnitOptions) {
+    this.world = world;
+    this.plan = options.plan;
+    this.name = options.plan.name;
+    this.build = options.build;
+    const random = world.random.fork(`unit ${this.name}`);
+    this.clock = new DriftingClock(world.schedule, random.between(1, 1e9), random.between(-DRIFT_PPM, DRIFT_PPM));
+    this.nics = this.plan.ports.map(
+      (port) => new Nic(`${this.name}.${port.device}`, Uint8Array.from([0x02, 0xaa, 0, 0, this.plan.unit, port.number]), port.mtuBytes),
+    );
+    this.attachments = this.nics.map((nic, number) => (options.segments[number] as Segment).attach(nic));
+    world.units.set(this.name, this);
+  }
+
+  /** The shared tables, as a reader sees them; null before the first start. */
+  get tables(): Tables | null {
+    return this.storage.buffer === null ? null : mapTables(this.storage.buffer, this.plan.sessions);
+  }
+
+  get isRunning(): boolean {
+    return this.life !== null;
+  }
+
+  /** Micros on this unit's own clock. */
+  nowMicros(): number {
+    return this.clock.nowMicros();
+  }
+
+  /** Starts the dataplane; adopts what the memory holds. */
+  start(): void {
+    if (this.life !== null) throw new Error(`${this.name} runs already`);
+    this.starts++;
+    const { world, plan } = this;
+    const packets = createPacketMemory(new ArrayBuffer(FRAMES * FRAME_BYTES));
+    const memory = this.storage.open(planRegions(plan.sessions).totalBytes, (area) => {
+      const header = new Int32Array(area, 0, 8);
+      return header[HEADER.magic] === (MAGIC | 0) && header[HEADER.layout] === (LAYOUT_HASH | 0) && header[HEADER.sessions] === plan.sessions;
+    });
+    if (!memory.adopted) {
+      this.incarnation++;
+      const header = new Int32Array(memory.buffer, 0, 8);
+      header[HEADER.layout] = LAYOUT_HASH;
+      header[HEADER.sessions] = plan.sessions;
+      header[HEADER.magic] = MAGIC;
+    }
+    world.note(`${this.name} starts, ${memory.adopted ? "adopts its memory" : "with empty tables"}, incarnation ${this.incarnation}`);
+    const ports = this.nics.map(
+      (nic, number) => new SimPort({ nic, number, packets, schedule: world.schedule, ringSlots: RING_SLOTS, wake: () => this.wake(WAKE_MICROS) }),
+    );
+    const sealer = new SimSealer(packets.bytes, world.ledger);
+    const entropy = world.random.fork(`unit ${this.name} start ${this.starts}`);
+    const dataplane = this.build({ clock: this.clock, entropy, packets, memory, ports, sealer }, plan, this.incarnation);
+    this.life = { dataplane, packets, ports, sealer, memory };
+    this.wake(BREATH_MICROS);
+  }
+
+  /** The dataplane dies at once: what it had in hand is gone. `losesMemory`: power was cut as well. */
+  crash(losesMemory: boolean): void {
+    if (this.life === null) return;
+    this.world.note(`${this.name} dies${losesMemory ? " and loses its memory" : ""}`);
+    for (const port of this.life.ports) port.close();
+    this.life = null;
+    this.next?.cancel();
+    this.next = null;
+    if (losesMemory) this.storage.lose();
+  }
+
+  /** A stop on request. */
+  stop(): void {
+    this.life?.dataplane.stop();
+    this.world.note(`${this.name} stops`);
+    this.life = null;
+    this.next?.cancel();
+    this.next = null;
+  }
+
+  /** The loop stands still; time goes on. */
+  stall(millis: number): void {
+    this.world.note(`${this.name} stalls for ${millis} ms`);
+    this.stalledUntilMicros = this.world.schedule.nowMicros + millis * 1_000;
+  }
+
+  /** Breathes not later than in `micros`. */
+  wake(micros: number): void {
+    const at = Math.max(this.world.schedule.nowMicros + micros, this.stalledUntilMicros);
+    if (this.next !== null && this.nextMicros <= at) return;
+    this.next?.cancel();
+    this.nextMicros = at;
+    this.next = this.world.schedule.at(at, () => this.breathe());
+  }
+
+  private breathe(): void {
+    this.next = null;
+    if (this.life === null) return;
+    if (this.world.schedule.nowMicros < this.stalledUntilMicros) {
+      this.wake(0);
+      return;
+    }
+    this.breaths++;
+    const moved = this.life.dataplane.breathe();
+    this.wake(moved > 0 ? BREATH_MICROS + moved * PACKET_MICROS : TICK_MILLIS * 1_000);
+  }
+
+  /** Frames that the walk has in hand: neither free nor a port's. */
+  framesInHand(): number {
+    if (this.life === null) return 0;
+    const { packets, ports } = this.life;
+    let owned = 0;
+    for (let number = 0; number < ports.length; number++) owned += packets.ownedBy(number);
+    return packets.frameCount - packets.freeCount - owned;
+  }
+}
