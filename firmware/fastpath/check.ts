@@ -35,8 +35,6 @@ const ICMP_UNMATCHED = drop("icmp-unmatched");
 
 /** First bytes of a quoted transport header that an error must hold (RFC 792): they hold the ports, or ICMP's identifier. */
 const QUOTED_TRANSPORT_BYTES = 8;
-/** Source word of ff00::/8 and of 224.0.0.0/4 as they lie in memory. */
-const FIRST_BYTE = 0xff;
 const DATAGRAM_BYTES_MOST = 65_535;
 
 /**
@@ -122,7 +120,8 @@ function checkV6(view: DataView, words: Int32Array, at: number, l3: number, end:
   words[at + P_L3] = l3;
   words[at + P_IP_BYTES] = totalBytes;
   let flags = (words[at + P_FLAGS] as number) | PACKET_IPV6;
-  if (((words[at + P_DESTINATION] as number) & 0xff) === FIRST_BYTE) flags |= PACKET_MULTICAST;
+  // ff00::/8
+  if (((words[at + P_DESTINATION] as number) & 0xff) === 0xff) flags |= PACKET_MULTICAST;
   words[at + P_FLAGS] = flags;
   const walked = walkHeaders(view, l3, (l3 + totalBytes) | 0);
   if (walked < 0) return -walked;

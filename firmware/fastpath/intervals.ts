@@ -1,0 +1,126 @@
+// Address space cut at the edges of a set of prefixes: between two edges every address belongs to the same prefixes, so a
+// lookup is one binary search for the interval, and everything else is a table by interval. Policy and routes share it.
+//
+//   prefixes      ├──────────── 10.0.0.0/8 ────────────┤
+//                        ├─ 10.1.0.0/16 ─┤
+//   intervals  0  │  1   │      2        │     3       │  4 …      IPv4 first, then IPv6
+//
+// IPv4 addresses are one word and have their own array; a prefix shorter than 96 bits is an IPv6 prefix and holds no IPv4
+// address (::/0 is all of IPv6, 0.0.0.0/0 is all of IPv4).
+
+import { V4_MAPPED } from "./packets.ts";
+import type { Prefix } from "../plan.ts";
+
+const ADDRESS_BITS = 128;
+const V4_BITS = 32;
+const V4_PREFIX_BITS = 96;
+
+export class AddressIntervals {
+  /** How many intervals there are, both versions. */
+  readonly count: number;
+  private readonly v4Count: number;
+  /** First address of each interval in number order, top bit flipped so that signed comparison orders it. */
+  private readonly v4Starts: Int32Array;
+  /** Four words each. */
+  private readonly v6Starts: Int32Array;
+  private readonly v4Index: ReadonlyMap<bigint, number>;
+  private readonly v6Index: ReadonlyMap<bigint, number>;
+
+  constructor(prefixes: Iterable<Prefix>) {
+    const v4 = new Set<bigint>([0n]);
+    const v6 = new Set<bigint>([0n]);
+    for (const prefix of prefixes) {
+      const [first, after] = bounds(prefix);
+      const starts = isV4(prefix) ? v4 : v6;
+      starts.add(first);
+      if (after !== spaceEnd(prefix)) starts.add(after);
+    }
+    const v4Sorted = BigUint64Array.from(v4).sort();
+    const v6Sorted = [...v6].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    this.v4Count = v4Sorted.length;
+    this.count = v4Sorted.length + v6Sorted.length;
+    this.v4Starts = Int32Array.from(v4Sorted, (start) => flipped(start));
+    this.v6Starts = new Int32Array(v6Sorted.length * 4);
+    for (const [k, start] of v6Sorted.entries()) for (let word = 0; word < 4; word++) this.v6Starts[k * 4 + word] = flipped(start >> BigInt(96 - 32 * word));
+    this.v4Index = new Map(Array.from(v4Sorted, (start, k) => [start, k]));
+    this.v6Index = new Map(v6Sorted.map((start, k) => [start, this.v4Count + k]));
+  }
+
+  /** The interval of the address at `words[at .. at+3]`, 0..count-1. */
+  find(words: Int32Array, at: number): number {
+    const last = ordered(words[at + 3] as number);
+    if (words[at] === 0 && words[at + 1] === 0 && words[at + 2] === V4_MAPPED) return this.findV4(last);
+    return this.findV6(ordered(words[at] as number), ordered(words[at + 1] as number), ordered(words[at + 2] as number), last);
+  }
+
+  /** The intervals that a prefix covers: [first, after). The prefix must be one of those given to the constructor. */
+  rangeOf(prefix: Prefix): readonly [number, number] {
+    const [first, after] = bounds(prefix);
+    const index = isV4(prefix) ? this.v4Index : this.v6Index;
+    const end = after === spaceEnd(prefix) ? (isV4(prefix) ? this.v4Count : this.count) : index.get(after);
+    const begin = index.get(first);
+    if (begin === undefined || end === undefined) throw new Error("intervals: a prefix that was not given at construction");
+    return [begin, end];
+  }
+
+  private findV4(address: number): number {
+    const starts = this.v4Starts;
+    let low = 0;
+    let high = this.v4Count;
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if ((starts[middle] as number) <= address) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  private findV6(a: number, b: number, c: number, d: number): number {
+    const starts = this.v6Starts;
+    let low = 0;
+    let high = (this.count - this.v4Count) | 0;
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      const at = middle << 2;
+      let difference = compare(starts[at] as number, a);
+      if (difference === 0) difference = compare(starts[at + 1] as number, b);
+      if (difference === 0) difference = compare(starts[at + 2] as number, c);
+      if (difference === 0) difference = compare(starts[at + 3] as number, d);
+      if (difference <= 0) low = middle;
+      else high = middle;
+    }
+    return (low + this.v4Count) | 0;
+  }
+}
+
+/** True for a prefix of IPv4 addresses (v4-mapped, 96 bits or longer). */
+export function isV4(prefix: Prefix): boolean {
+  return prefix.prefixBits >= V4_PREFIX_BITS && prefix.bytes[10] === 0xff && prefix.bytes[11] === 0xff && prefix.bytes.slice(0, 10).every((byte) => byte === 0);
+}
+
+/** First address and the one after the last, counted within the prefix's own version. Host bits are ignored. */
+function bounds(prefix: Prefix): readonly [bigint, bigint] {
+  if (prefix.bytes.length !== 16 || prefix.prefixBits < 0 || prefix.prefixBits > ADDRESS_BITS) throw new Error(`intervals: not a prefix: ${JSON.stringify(prefix)}`);
+  let value = 0n;
+  for (const byte of isV4(prefix) ? prefix.bytes.slice(12) : prefix.bytes) value = (value << 8n) | BigInt(byte);
+  const hostBits = BigInt(ADDRESS_BITS - prefix.prefixBits);
+  const first = (value >> hostBits) << hostBits;
+  return [first, first + (1n << hostBits)];
+}
+
+function spaceEnd(prefix: Prefix): bigint {
+  return 1n << BigInt(isV4(prefix) ? V4_BITS : ADDRESS_BITS);
+}
+
+function flipped(value: bigint): number {
+  return Number(BigInt.asIntN(32, value)) ^ 0x80000000;
+}
+
+/** A word of an address as it lies in memory → comparable with the starts. */
+function ordered(word: number): number {
+  return ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) ^ 0x80000000;
+}
+
+function compare(a: number, b: number): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
