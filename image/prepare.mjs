@@ -83,7 +83,7 @@ function inputsHash() {
   const hash = createHash("sha256");
   const addon = filesUnder(join(ROOT, "firmware", "hal", "linux", "addon"));
   // Generated C derives from these declarations.
-  const memory = filesUnder(join(ROOT, "firmware", "fastpath", "memory"));
+  const memory = [...filesUnder(join(ROOT, "firmware", "fastpath", "memory")), ...filesUnder(join(ROOT, "firmware", "store", "live"))];
   const limits = [join(ROOT, "firmware", "limits.ts"), join(ROOT, "firmware", "fastpath", "verdicts.ts")];
   const own = ["package-lock.json", "package.json", ".taprc", "image/prepare.mjs", "image/native.mjs"].map((name) => join(ROOT, name));
   for (const file of [...own, ...addon, ...memory, ...limits]) {

@@ -1,0 +1,106 @@
+// What the hosts do: services that listen, transfers, short exchanges, each a process in a host's namespace on the kernel's
+// own TCP and UDP.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { ECHO_PORT, HTTP_PORT, type LabHost } from "./picture.ts";
+
+const PROGRAMS = join(import.meta.dirname, "programs");
+export const FILE_BYTES = 64 << 20;
+
+/** Starts one of our programs in a namespace; `onLine` gets each JSON line that it prints. */
+function startProgram(host: string, program: string, args: readonly string[], onLine: (line: string) => void): ChildProcess {
+  const child = spawn("ip", ["netns", "exec", host, process.execPath, join(PROGRAMS, program), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  createInterface({ input: child.stdout }).on("line", onLine);
+  return child;
+}
+
+/** Starts HTTP and echo services on a host; resolves when they listen. They run until `stop`. */
+export async function startServices(host: LabHost): Promise<{ stop(): void }> {
+  let child: ChildProcess | undefined;
+  await new Promise<void>((resolve, reject) => {
+    child = startProgram(host, "serve.ts", [], (line) => {
+      if (line === "ready") resolve();
+    });
+    child.on("exit", (code) => reject(new Error(`lab: the services of ${host} ended with ${code}`)));
+  });
+  return { stop: () => child?.kill("SIGKILL") };
+}
+
+export interface TransferResult {
+  readonly bytes: number;
+  readonly intact: boolean;
+  readonly gapMs: number;
+  readonly error?: string;
+}
+
+export interface Transfer {
+  readonly finished: Promise<TransferResult>;
+  /** Bytes received so far, at most 0.1 s old. */
+  received(): number;
+  /** Resolves when so many bytes are there, or the transfer has ended. */
+  reached(bytes: number): Promise<void>;
+}
+
+const bracketed = (address: string): string => (address.includes(":") ? `[${address}]` : address);
+
+/** Downloads FILE_BYTES (or `bytes`) from a service over one connection. `rate`: bytes per second, 0 = full speed. */
+export function startDownload(from: LabHost, address: string, options: { bytes?: number; rate?: number; limitMillis?: number } = {}): Transfer {
+  const url = `http://${bracketed(address)}:${HTTP_PORT}/bytes/${options.bytes ?? FILE_BYTES}?rate=${options.rate ?? 0}`;
+  let received = 0;
+  let result: TransferResult | undefined;
+  const waiting: { bytes: number; resolve: () => void }[] = [];
+  const release = (): void => {
+    for (let k = waiting.length - 1; k >= 0; k--) if (result !== undefined || received >= (waiting[k]?.bytes ?? 0)) waiting.splice(k, 1)[0]?.resolve();
+  };
+  const finished = new Promise<TransferResult>((resolve) => {
+    const child = startProgram(from, "download.ts", [url, String(options.limitMillis ?? 40_000)], (line) => {
+      const said = JSON.parse(line) as { received?: number } & TransferResult;
+      if (said.received === undefined) result = said;
+      else received = said.received;
+      release();
+    });
+    child.on("close", () => {
+      result ??= { bytes: received, intact: false, gapMs: 0, error: "the download was killed" };
+      release();
+      resolve(result);
+    });
+  });
+  const reached = (bytes: number): Promise<void> =>
+    new Promise((resolve) => {
+      waiting.push({ bytes, resolve });
+      release();
+    });
+  return { finished, received: () => received, reached };
+}
+
+export interface ExchangeResult {
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly slowestMs: number;
+  readonly error?: string;
+}
+
+export interface ExchangeOptions {
+  readonly count: number;
+  /** Conversations at a time. */
+  readonly concurrency: number;
+  /** Pause after each, per conversation, in milliseconds. */
+  readonly pauseMillis?: number;
+  readonly onProgress?: (done: number) => void;
+}
+
+/** Holds `count` short conversations with a service's echo port, each from a port of its own. */
+export function exchangeWith(from: LabHost, protocol: "tcp" | "udp", address: string, options: ExchangeOptions): Promise<ExchangeResult> {
+  return new Promise((resolve) => {
+    let result: ExchangeResult | undefined;
+    const args = [protocol, address, ECHO_PORT, options.count, options.concurrency, options.pauseMillis ?? 0].map(String);
+    const child = startProgram(from, "exchange.ts", args, (line) => {
+      const said = JSON.parse(line) as { done?: number } & ExchangeResult;
+      if (said.done === undefined) result = said;
+      else options.onProgress?.(said.done);
+    });
+    child.on("close", () => resolve(result ?? { succeeded: 0, failed: options.count, slowestMs: 0, error: "the program was killed" }));
+  });
+}
