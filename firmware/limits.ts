@@ -50,6 +50,13 @@ export const RESTART_GRACE_MILLIS = 600;
 /** Longest wait in `poll` when nothing arrives. */
 export const TICK_MILLIS = 5;
 
+/** The store: longest step, time between looks at every row, and after which a row is written again that only saw packets. */
+export const STORE_SLICE_MILLIS = 5;
+export const CHECKPOINT_MILLIS = 2_000;
+export const CHECKPOINT_REFRESH_MILLIS = 30_000;
+/** Events that the log keeps. */
+export const EVENTS_KEPT = 100_000;
+
 /** Replay window of one key and path, in frames (RFC 6479 style). */
 export const REPLAY_WINDOW = 8_192;
 export const DIGEST_BUCKETS = 256;
@@ -87,6 +94,8 @@ export function assertLimits(): void {
     ["unit numbers fit an owner word", UNITS <= 128],
     ["every unit number has a name", UNIT_NAMES.length === UNITS],
     ["a burst of events fits the ring", EVENT_BURST < EVENTS],
+    ["the event log keeps more than the ring", EVENTS_KEPT >= EVENTS],
+    ["a refresh is rarer than a checkpoint", CHECKPOINT_REFRESH_MILLIS > CHECKPOINT_MILLIS],
     ["a rejoin ends before a restart's grace", REJOIN_LIMIT_MILLIS < RESTART_GRACE_MILLIS],
   ];
   for (const [sentence, holds] of must) if (!holds) throw new Error(`limits.ts: it must hold that ${sentence}`);

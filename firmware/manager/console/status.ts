@@ -101,7 +101,7 @@ export async function status(context: Context): Promise<Answer> {
 }
 
 function sessionLine(sessions: { live: number; owned: number; tombstones: number; halfOpen: number; capacity: number }): string {
-  const replicas = Math.max(0, sessions.live - sessions.owned - sessions.tombstones);
+  const replicas = Math.max(0, sessions.live - sessions.owned);
   return `${count(sessions.owned)} sessions owned here, ${counted(replicas, "replica")}, ${count(sessions.halfOpen)} half-open, ${count(sessions.tombstones)} ended and not yet forgotten; room for ${count(sessions.capacity)}.`;
 }
 

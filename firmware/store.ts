@@ -1,0 +1,91 @@
+// The store: the process that keeps what shared memory cannot. It reads the unit's tables, read-only, and writes SQLite; nothing
+// waits for it, and when it dies, nothing but history stops.
+//
+//   node firmware/store.ts --memory twinwall-A1 --data /run/twinwall/A1/data --unit A1 [--plan FILE]
+//
+// It ends when its parent ends, and on SIGTERM, after a last complete checkpoint.
+
+import { mkdirSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { mapTables, planRegions, SESSIONS } from "./fastpath/memory/tables.ts";
+import { createClock } from "./hal/linux/clock.ts";
+import { HalError } from "./hal/linux/failure.ts";
+import { openReadOnly, snapshot } from "./hal/linux/memory.ts";
+import { assertLimits } from "./limits.ts";
+import { MEMORY_DIRECTORY } from "./manager/places.ts";
+import { namesOfPlanFile } from "./store/live/names.ts";
+import { type Attachment, StoreLoop } from "./store/loop.ts";
+import { openStore, STORE_FILE } from "./store/schema.ts";
+
+const STEP_MILLIS = 20;
+const FINISH_MILLIS = 2_000;
+/** Steps between two tries to find a unit's memory. */
+const ATTACH_EVERY = 10;
+const ROW_BYTES = SESSIONS.strideWords * 4;
+
+/** Identity of the file that has the memory's name now; 0 when there is none. */
+function fileNumber(name: string): number {
+  return statSync(join(MEMORY_DIRECTORY, name), { throwIfNoEntry: false })?.ino ?? 0;
+}
+
+function attach(name: string): Attachment | undefined {
+  const number = fileNumber(name);
+  if (number === 0) return undefined;
+  try {
+    const memory = openReadOnly(name);
+    const offset = planRegions(memory.sessions).regions.get("sessions")?.offsetBytes as number;
+    const source = {
+      tables: mapTables(memory.buffer, memory.sessions),
+      clock: createClock(),
+      wallMillis: () => Date.now(),
+      snapshot: (row: number, target: ArrayBuffer) => snapshot(memory.buffer, offset, ROW_BYTES, row, 1, target) === 0,
+    };
+    return { source, isCurrent: () => fileNumber(name) === number, detach: () => memory.close() };
+  } catch (error) {
+    // It is being created, or belongs to another version: the manager says so; here it is tried again.
+    if (error instanceof HalError && error.code.startsWith("MEMORY_")) return undefined;
+    throw error;
+  }
+}
+
+function options(): { memory: string; data: string; unit: string; plan: string } {
+  const { values } = parseArgs({ options: { memory: { type: "string" }, data: { type: "string" }, unit: { type: "string" }, plan: { type: "string" } } });
+  const { memory, data, unit } = values;
+  if (memory === undefined || data === undefined || unit === undefined) throw new Error("store wants --memory NAME --data DIR --unit NAME");
+  return { memory, data, unit, plan: values.plan ?? resolve(data, "..", "plan.json") };
+}
+
+function run(): void {
+  assertLimits();
+  const { memory, data, unit, plan } = options();
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const { database, putAside } = openStore(join(data, STORE_FILE));
+  if (putAside !== undefined)
+    process.stderr.write(`store ${unit}: store-put-aside: ${STORE_FILE} could not be used (${putAside}) and was put aside; a new one was begun.\n`);
+  let tries = 0;
+  const loop = new StoreLoop({
+    database,
+    names: () => namesOfPlanFile(plan),
+    attach: () => (tries++ % ATTACH_EVERY === 0 ? attach(memory) : undefined),
+  });
+  const parent = process.ppid;
+  let stopping = false;
+  const stop = (): void => {
+    stopping = true;
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  const step = (): void => {
+    if (stopping || process.ppid !== parent) {
+      loop.finish(FINISH_MILLIS);
+      database.close();
+      process.exit(0);
+    }
+    loop.step();
+    setTimeout(step, STEP_MILLIS);
+  };
+  step();
+}
+
+if (import.meta.main) run();
