@@ -72,9 +72,6 @@ export const USER = { address4: "10.9.0.10", address6: "fd00:9::10", prefix4: "1
 /** `mac` is the same on both legs, as a router's that moves. */
 export const ROUTER = { address4: "10.1.0.254", address6: "fd00:1::fe", mac: "02:54:57:99:01:fe", inner4: "10.9.0.1", inner6: "fd00:9::1" } as const;
 
-/** Kernel addresses on the twin ports, for the managers' control channel. */
-export const TWIN_ADDRESS: Readonly<Record<LabUnit, string>> = { A1: "192.168.255.1", B1: "192.168.255.3" };
-
 /**
  * Transparent wiring: each wire is a subnet of its own between the two services. Requests cross A's wire, replies B's, because
  * of one host route on either side.

@@ -22,7 +22,6 @@ import {
   SERVICE3,
   SITES,
   type SiteName,
-  TWIN_ADDRESS,
   USER,
   unitOf,
   WIRE,
@@ -151,15 +150,15 @@ const HOST_SETTINGS = `
 sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
 ip link set lo up`;
 
-/** Units: no forwarding by the kernel, no IPv6, no addresses on data ports. */
+/** Units: no forwarding by the kernel, no addresses on data ports. Managers talk over the twin port's link-local address. */
 function buildUnits(): void {
   for (const unit of LAB_UNITS) {
     inNamespace(
       unit,
-      `sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+      `sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.${PORT_ONE}.disable_ipv6=1 net.ipv6.conf.${PORT_THREE}.disable_ipv6=1
+sysctl -qw net.ipv6.conf.${PORT_TWIN}.accept_dad=0 net.ipv6.conf.${PORT_TWIN}.accept_ra=0 net.ipv6.conf.${PORT_TWIN}.router_solicitations=0
 ip link set lo up
-ip link set ${PORT_ONE} up; ip link set ${PORT_THREE} up; ip link set ${PORT_TWIN} up
-ip address add ${TWIN_ADDRESS[unit]}/24 dev ${PORT_TWIN}`,
+ip link set ${PORT_ONE} up; ip link set ${PORT_THREE} up; ip link set ${PORT_TWIN} up`,
     );
   }
 }
