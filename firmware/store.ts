@@ -1,9 +1,10 @@
 // The store: the process that keeps what shared memory cannot. It reads the unit's tables, read-only, and writes SQLite; nothing
 // waits for it, and when it dies, nothing but history stops.
 //
-//   node firmware/store.ts --memory twinwall-A1 --data /run/twinwall/A1/data --unit A1 [--plan FILE]
+//   node firmware/store.ts --memory twinwall-A1 --data /run/twinwall/A1/data [--plan FILE]
 //
-// It ends when its parent ends, and on SIGTERM, after a last complete checkpoint.
+// Messages of the manager, `{ happening }`, go into the event log. It ends when its parent ends, and on SIGTERM, after a last
+// complete checkpoint.
 
 import { mkdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -15,7 +16,7 @@ import { openReadOnly, snapshot } from "./hal/linux/memory.ts";
 import { assertLimits } from "./limits.ts";
 import { MEMORY_DIRECTORY } from "./manager/places.ts";
 import { namesOfPlanFile } from "./store/live/names.ts";
-import { type Attachment, StoreLoop } from "./store/loop.ts";
+import { type Attachment, type Happening, StoreLoop } from "./store/loop.ts";
 import { openStore, STORE_FILE } from "./store/schema.ts";
 
 const STEP_MILLIS = 20;
@@ -49,20 +50,20 @@ function attach(name: string): Attachment | undefined {
   }
 }
 
-function options(): { memory: string; data: string; unit: string; plan: string } {
-  const { values } = parseArgs({ options: { memory: { type: "string" }, data: { type: "string" }, unit: { type: "string" }, plan: { type: "string" } } });
-  const { memory, data, unit } = values;
-  if (memory === undefined || data === undefined || unit === undefined) throw new Error("store wants --memory NAME --data DIR --unit NAME");
-  return { memory, data, unit, plan: values.plan ?? resolve(data, "..", "plan.json") };
+function options(): { memory: string; data: string; plan: string } {
+  const text = { type: "string" } as const;
+  const { memory, data, plan } = parseArgs({ options: { memory: text, data: text, plan: text } }).values;
+  if (memory === undefined || data === undefined) throw new Error("usage: store.ts --memory NAME --data DIR [--plan FILE]");
+  return { memory, data, plan: plan ?? resolve(data, "..", "plan.json") };
 }
 
 function run(): void {
   assertLimits();
-  const { memory, data, unit, plan } = options();
+  const { memory, data, plan } = options();
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const { database, putAside } = openStore(join(data, STORE_FILE));
   if (putAside !== undefined)
-    process.stderr.write(`store ${unit}: store-put-aside: ${STORE_FILE} could not be used (${putAside}) and was put aside; a new one was begun.\n`);
+    console.error(`store-put-aside: ${join(data, STORE_FILE)} could not be used (${putAside}) and was put aside; a new one was begun.`);
   let tries = 0;
   const loop = new StoreLoop({
     database,
@@ -76,6 +77,10 @@ function run(): void {
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+  process.on("disconnect", stop);
+  process.on("message", (message: { readonly happening?: Happening }) => {
+    if (message.happening !== undefined) loop.remember(message.happening);
+  });
   const step = (): void => {
     if (stopping || process.ppid !== parent) {
       loop.finish(FINISH_MILLIS);

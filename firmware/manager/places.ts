@@ -14,6 +14,8 @@ export interface Places {
   /** The unit's own directory. */
   readonly directory: string;
   readonly planFile: string;
+  /** What must outlive a reboot: the store's database, the incarnation. */
+  readonly dataDirectory: string;
   /** Name of the shared memory; the file lies in MEMORY_DIRECTORY. */
   readonly memoryName: string;
   readonly memoryFile: string;
@@ -25,5 +27,11 @@ export function placesOf(unit: string, asked: string | undefined, environment: R
   const isDefault = dirname(directory) === RUN_DIRECTORY && basename(directory) === unit;
   const mark = isDefault ? "" : `${createHash("sha256").update(directory).digest("hex").slice(0, 8)}-`;
   const memoryName = `twinwall-${mark}${unit}`;
-  return { directory, planFile: join(directory, "plan.json"), memoryName, memoryFile: join(MEMORY_DIRECTORY, memoryName) };
+  return {
+    directory,
+    planFile: join(directory, "plan.json"),
+    dataDirectory: join(directory, "data"),
+    memoryName,
+    memoryFile: join(MEMORY_DIRECTORY, memoryName),
+  };
 }

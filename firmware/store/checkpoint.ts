@@ -8,7 +8,7 @@
 // tolerates. A row that only saw packets is written again after CHECKPOINT_REFRESH_MILLIS, for its idle time.
 //
 // Rows belong to an incarnation of the tables. A new one (the tables started empty) is written beside the old, and only
-// when every row was looked at once does the old one go: a crash in between loses nothing.
+// when every row was looked at once is it `complete`, and the old one forgotten bit by bit: a crash in between loses nothing.
 
 import type Database from "better-sqlite3";
 import { word } from "../fastpath/memory/layout.ts";
@@ -26,12 +26,15 @@ const STATE_MASK = 0xff;
 const FREE = STATE_NAMES.indexOf("free");
 /** Rows between two looks at the clock. */
 const STEP = 64;
+/** Rows of older areas that are forgotten at once. */
+const FORGET = 256;
 
-/** Announces an area and forgets those of another layout: their rows cannot be read any more. */
+/** Announces an area. One of the same number but another layout starts anew: its rows cannot be read any more. */
 export function beginArea(database: Database.Database, incarnation: number): void {
   database.transaction(() => {
-    database.prepare("DELETE FROM checkpoints WHERE incarnation IN (SELECT incarnation FROM areas WHERE layout <> ?)").run(LAYOUT_HASH);
-    database.prepare("DELETE FROM areas WHERE layout <> ?").run(LAYOUT_HASH);
+    database
+      .prepare("UPDATE areas SET layout = ?, complete = 0, event_position = NULL WHERE incarnation = ? AND layout <> ?")
+      .run(LAYOUT_HASH, incarnation, LAYOUT_HASH);
     database.prepare("INSERT OR IGNORE INTO areas (incarnation, layout, complete) VALUES (?, ?, 0)").run(incarnation, LAYOUT_HASH);
   })();
 }
@@ -52,8 +55,11 @@ export class Checkpointer {
   private readonly bytes = Buffer.from(this.words);
   private readonly upsert: Database.Statement;
   private readonly remove: Database.Statement;
+  private readonly forget: Database.Statement;
   private row = 0;
   private complete: boolean;
+  /** Older areas may still have rows. */
+  private hasOlder = true;
 
   /** `incarnation`: of the tables; `beginArea` must have been called for it. */
   constructor(database: Database.Database, source: Source, incarnation: number) {
@@ -68,6 +74,9 @@ export class Checkpointer {
     this.kept = new Uint8Array(rows);
     this.upsert = database.prepare("INSERT OR REPLACE INTO checkpoints (incarnation, row, at_millis, zero_millis, words) VALUES (?, ?, ?, ?, ?)");
     this.remove = database.prepare("DELETE FROM checkpoints WHERE incarnation = ? AND row = ?");
+    this.forget = database.prepare(
+      `DELETE FROM checkpoints WHERE (incarnation, row) IN (SELECT incarnation, row FROM checkpoints WHERE incarnation <> ? LIMIT ${FORGET})`,
+    );
     this.complete = database.prepare("SELECT complete FROM areas WHERE incarnation = ?").pluck().get(incarnation) === 1;
     for (const row of database.prepare("SELECT row FROM checkpoints WHERE incarnation = ?").pluck().iterate(incarnation)) this.kept[row as number] = 1;
   }
@@ -88,8 +97,10 @@ export class Checkpointer {
       if (clock.nowMicros() >= end) break;
     }
     if (this.row < rows) return false;
-    this.row = 0;
     if (!this.complete) this.finish();
+    while (this.hasOlder && clock.nowMicros() < end) this.forgetOlder();
+    if (this.hasOlder) return false;
+    this.row = 0;
     return true;
   }
 
@@ -119,11 +130,15 @@ export class Checkpointer {
     return (((i[at + LAST_SEEN] as number) - (this.lastSeens[row] as number)) | 0) < CHECKPOINT_REFRESH_MILLIS;
   }
 
-  /** Every row was looked at once: older incarnations are not needed any more. */
+  /** Every row was looked at once: what older areas have is not needed any more. */
   private finish(): void {
-    this.database.prepare("DELETE FROM checkpoints WHERE incarnation <> ?").run(this.incarnation);
-    this.database.prepare("DELETE FROM areas WHERE incarnation <> ?").run(this.incarnation);
     this.database.prepare("UPDATE areas SET complete = 1 WHERE incarnation = ?").run(this.incarnation);
     this.complete = true;
+  }
+
+  private forgetOlder(): void {
+    if (this.forget.run(this.incarnation).changes > 0) return;
+    this.database.prepare("DELETE FROM areas WHERE incarnation <> ?").run(this.incarnation);
+    this.hasOlder = false;
   }
 }

@@ -38,6 +38,16 @@ export interface Surroundings {
   names(): LiveNames;
 }
 
+/** What the manager tells: an entry of its log. */
+export interface Happening {
+  /** Time of day, ISO 8601. */
+  readonly at: string;
+  readonly severity: string;
+  readonly code: string;
+  readonly text: string;
+  readonly fields: object;
+}
+
 interface Attached {
   readonly attachment: Attachment;
   readonly incarnation: number;
@@ -54,10 +64,13 @@ function hasOpened(source: Source): boolean {
 
 export class StoreLoop {
   private readonly surroundings: Surroundings;
+  private readonly insertHappening: Database.Statement;
   private attached: Attached | undefined;
 
   constructor(surroundings: Surroundings) {
     this.surroundings = surroundings;
+    const columns = "(at_millis, kind, severity, sentence, fields, incarnation, position)";
+    this.insertHappening = surroundings.database.prepare(`INSERT INTO events ${columns} VALUES (?, ?, ?, ?, ?, 0, 0)`);
   }
 
   /** One step, STORE_SLICE_MILLIS and a transaction or two at the most. */
@@ -68,6 +81,11 @@ export class StoreLoop {
     attached.events.drain(EVENT_BATCH);
     this.checkpoint(attached);
     if (!attached.attachment.isCurrent() || attached.attachment.source.tables.header.i[INCARNATION] !== attached.incarnation) this.detach();
+  }
+
+  /** Keeps a happening of the manager in the event log. */
+  remember(happening: Happening): void {
+    this.insertHappening.run(Date.parse(happening.at), happening.code, happening.severity, happening.text, JSON.stringify(happening.fields));
   }
 
   /** Everything that is there, within `limitMillis`: the last events and one pass over all rows. Then lets go of the memory. */

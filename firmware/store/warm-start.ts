@@ -1,15 +1,17 @@
 // What the dataplane takes from the last checkpoint when its tables start empty, before its ports open.
 //
-//   checkpoint ──age, filter──► candidates ──placeCandidates──► rows 0.. ──SessionTable.adoptRows──► indexes, wheel, counts
+//   checkpoint ──age, filter──► candidates ──createWarmStart──► rows 0.. ──SessionTable.adoptRows──► indexes, wheel, counts
 //
 // They are candidates, not the truth: (id, epoch, version) are as they were, the owner's word still names the incarnation that
 // died. Peers have newer rows and successions and win during the rejoin; what nobody knows better lives on. Clocks restart at
 // reboot, so `lastSeen`, `created` and `adopted` are put into the new clock by their ages, time spent switched off included.
 
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import Database from "better-sqlite3";
 import { word } from "../fastpath/memory/layout.ts";
-import { SESSIONS, STATE_NAMES, type TableView } from "../fastpath/memory/tables.ts";
+import { LAYOUT_HASH, SESSIONS, STATE_NAMES } from "../fastpath/memory/tables.ts";
+import { STORE_FILE } from "./schema.ts";
 
 const STRIDE = SESSIONS.strideWords;
 const STATE = word(SESSIONS, "state");
@@ -88,7 +90,9 @@ function idOf(row: Int32Array): string {
 }
 
 function readAll(database: Database.Database, layoutHash: number, now: Now): Candidates {
-  const fitting = "FROM checkpoints JOIN areas USING (incarnation) WHERE layout = ?";
+  // What is older than a complete area, the store has only not forgotten yet.
+  const complete = "(SELECT coalesce(max(incarnation), 0) FROM areas WHERE complete = 1)";
+  const fitting = `FROM checkpoints JOIN areas USING (incarnation) WHERE layout = ? AND incarnation >= ${complete}`;
   const most = database.prepare(`SELECT count(*) ${fitting}`).pluck().get(layoutHash) as number;
   const areas = database.prepare("SELECT count(*) FROM areas WHERE layout = ?").pluck().get(layoutHash) as number;
   const words = new Int32Array(most * STRIDE);
@@ -133,12 +137,38 @@ export function loadCheckpoint(databasePath: string, layoutHash: number, now: No
   }
 }
 
+/** What a warm start needs of the dataplane's session table, which is empty. */
+export interface EmptyTable {
+  readonly i: Int32Array;
+  readonly capacity: number;
+  /** Links the rows that it finds; returns how many were damaged and freed. */
+  adoptRows(nowMillis: number): number;
+}
+
+/**
+ * The dataplane's warm start: fills an empty session table from the checkpoint in a unit's data directory, and returns how
+ * many sessions it restored. `report` hears, in a sentence, why there are none.
+ */
+export function createWarmStart(
+  dataDirectory: string,
+  wallMillis: () => number,
+  report: (sentence: string) => void,
+): (sessions: EmptyTable, nowMillis: number) => number {
+  return (sessions, nowMillis) => {
+    const candidates = loadCheckpoint(join(dataDirectory, STORE_FILE), LAYOUT_HASH, { nowMillis, wallMillis: wallMillis() });
+    if (candidates.problem !== undefined) report(`starting cold: ${candidates.problem}`);
+    if (candidates.count === 0) return 0;
+    const placed = placeCandidates(sessions, candidates);
+    return placed - sessions.adoptRows(nowMillis);
+  };
+}
+
 /**
  * Puts candidates into an empty session table, from row 0 on, for `SessionTable.adoptRows` to link. Returns how many fitted:
  * all, unless the table has become smaller.
  */
-export function placeCandidates(sessions: TableView, candidates: Candidates): number {
-  const count = Math.min(sessions.rows, candidates.count);
+export function placeCandidates(sessions: Pick<EmptyTable, "i" | "capacity">, candidates: Candidates): number {
+  const count = Math.min(sessions.capacity, candidates.count);
   sessions.i.set(candidates.words.subarray(0, count * STRIDE));
   return count;
 }

@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "tap";
 import { EventRing, eventKind } from "../../firmware/fastpath/events.ts";
 import { word } from "../../firmware/fastpath/memory/layout.ts";
@@ -7,6 +7,9 @@ import { counterRow, headerWord, MEMBERS, NEIGHBOUR_TABLE, PORT_TABLE, RULE_TABL
 import { drop } from "../../firmware/fastpath/verdicts.ts";
 import { runCommandLine } from "../../firmware/manager/console/cli.ts";
 import { placesOf } from "../../firmware/manager/places.ts";
+import { NO_NAMES } from "../../firmware/store/live/views.ts";
+import { StoreLoop } from "../../firmware/store/loop.ts";
+import { openStore, STORE_FILE } from "../../firmware/store/schema.ts";
 import { type Area, makeArea, mapped, NOW_MICROS, putSession, temporaryDirectory, writeArea } from "../store/area.ts";
 import { buildLiveModule } from "../store/native.ts";
 
@@ -183,6 +186,27 @@ test("events are sentences with names, oldest first", async (t) => {
       "500 ms ago  error        B1 is dead: silent on every path for 100 ms.",
     ],
   );
+});
+
+test("events --all reads the store's log, also when the unit does not run", async (t) => {
+  const run = temporaryDirectory(t, "cli-log");
+  const { dataDirectory } = placesOf("A1", run, {});
+  mkdirSync(dataDirectory, { recursive: true });
+  const { database } = openStore(join(dataDirectory, STORE_FILE));
+  t.teardown(() => database.close());
+  const loop = new StoreLoop({ database, names: () => NO_NAMES, attach: () => undefined });
+  for (const [second, severity] of [
+    [1, "notice"],
+    [2, "error"],
+  ] as const) {
+    loop.remember({ at: `2027-01-15T08:00:0${second}.250Z`, severity, code: "dataplane-exited", text: `Happening ${second}.`, fields: {} });
+  }
+  const look = bench(t, undefined);
+  t.same((await look("events", "--all", "--run-dir", run)).out, [
+    "2027-01-15T08:00:01.250Z  notice       Happening 1.",
+    "2027-01-15T08:00:02.250Z  error        Happening 2.",
+  ]);
+  t.equal(JSON.parse((await look("events", "--all", "--json", "--run-dir", run, "--where", "severity = 'error'")).out.join("")).length, 1);
 });
 
 test("ports, rules, members and neighbours are tables of what the plan and the tables hold", async (t) => {

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "tap";
 import { word } from "../../firmware/fastpath/memory/layout.ts";
 import { headerWord, LAYOUT_HASH, SESSIONS, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
@@ -8,7 +8,7 @@ import { beginArea, Checkpointer } from "../../firmware/store/checkpoint.ts";
 import { NO_NAMES } from "../../firmware/store/live/views.ts";
 import { StoreLoop } from "../../firmware/store/loop.ts";
 import { openStore } from "../../firmware/store/schema.ts";
-import { type Candidates, loadCheckpoint, placeCandidates } from "../../firmware/store/warm-start.ts";
+import { type Candidates, createWarmStart, loadCheckpoint, placeCandidates } from "../../firmware/store/warm-start.ts";
 import { type Area, makeArea, NOW_MICROS, putSession, temporaryDirectory } from "./area.ts";
 import { handSource } from "./source.ts";
 
@@ -221,13 +221,59 @@ test("candidates become sessions of the new boot that are found by their tuples"
 
   const reborn = makeArea(64);
   reborn.tables.header.i[headerWord("incarnation")] = 8;
-  t.equal(placeCandidates(reborn.tables.sessions, load(file, 0, 2_000)), 5);
+  t.equal(placeCandidates({ i: reborn.tables.sessions.i, capacity: 64 }, load(file, 0, 2_000)), 5);
   const after = new SessionTable(reborn.tables.sessions, reborn.tables.header.i, 1, 33, 44, 2_000);
   t.equal(after.adoptRows(2_000), 0, "none is torn");
   t.equal(after.liveCount, 5);
   t.not(after.findById(102, 1 << 8, 7), -1);
   const key = area.tables.sessions.i.subarray(at("originatorSource"), at("originatorSource") + 10);
   t.not(after.find(key, 0, after.hash(key, 0)), -1);
+});
+
+test("a warm start fills an empty table, and says why when it cannot", async (t) => {
+  const { begin, file } = bench(t);
+  const area = makeArea(64);
+  const table = new SessionTable(area.tables.sessions, area.tables.header.i, 1, 1, 2, NOW_MILLIS);
+  table.clear();
+  const row = table.take();
+  const generation = area.tables.sessions.i[row * STRIDE] as number;
+  putSession(area, row);
+  area.tables.sessions.i[row * STRIDE] = generation;
+  table.commit(row);
+  begin(area, 7).checkpointer.slice(1e9);
+  const reports: string[] = [];
+  const restore = (directory: string) => {
+    const fresh = makeArea(64);
+    const sessions = new SessionTable(fresh.tables.sessions, fresh.tables.header.i, 1, 3, 4, 1_000);
+    sessions.clear();
+    return createWarmStart(
+      directory,
+      () => WALL,
+      (sentence) => reports.push(sentence),
+    )(sessions, 1_000);
+  };
+  t.equal(restore(dirname(file)), 1);
+  t.equal(restore(join(dirname(file), "nowhere")), 0);
+  t.same(reports, ["starting cold: there is no checkpoint"]);
+});
+
+test("the manager's happenings are kept in the event log", async (t) => {
+  const { database } = bench(t);
+  const loop = new StoreLoop({ database, names: () => NO_NAMES, attach: () => undefined });
+  loop.remember({
+    at: "2027-01-15T08:00:00.000Z",
+    severity: "error",
+    code: "dataplane-exited",
+    text: "The dataplane exited (SIGKILL).",
+    fields: { how: "SIGKILL" },
+  });
+  t.same(database.prepare("SELECT at_millis, kind, severity, sentence, fields FROM events").get(), {
+    at_millis: WALL,
+    kind: "dataplane-exited",
+    severity: "error",
+    sentence: "The dataplane exited (SIGKILL).",
+    fields: '{"how":"SIGKILL"}',
+  });
 });
 
 test("the store waits until the dataplane has opened its ports, because it may still be reading the checkpoint", async (t) => {

@@ -43,7 +43,7 @@ function bench(t: Holder): Bench {
   tables.header.f[headerWord("startedAt") >> 1] = NOW_MICROS;
   const data = join(temporaryDirectory(t, "process"), "data");
   const start = () => {
-    const child = spawn(process.execPath, [STORE, "--memory", name, "--data", data, "--unit", "A1"], { stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(process.execPath, [STORE, "--memory", name, "--data", data], { stdio: ["ignore", "inherit", "inherit"] });
     t.teardown(() => child.kill("SIGKILL"));
     return child;
   };
@@ -101,7 +101,7 @@ test("on SIGTERM the last state is kept", async (t) => {
 test("a store ends when its parent ends", async (t) => {
   const { data, name } = bench(t);
   const script = `const { spawn } = require("node:child_process");
-    const child = spawn(process.execPath, ${JSON.stringify([STORE, "--memory", name, "--data", data, "--unit", "A1"])}, { stdio: "ignore", detached: true });
+    const child = spawn(process.execPath, ${JSON.stringify([STORE, "--memory", name, "--data", data])}, { stdio: "ignore", detached: true });
     console.log(child.pid);
     setInterval(() => {}, 1000);`;
   const parent = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });

@@ -38,7 +38,7 @@ export const USAGE = [
   "  --where SQL       only rows for which it holds, such as \"owner = 'A1' AND bytes > 1000000\"",
   '  --order SQL       sorted by it, such as "bytes DESC"',
   "  --limit N         at most N rows",
-  "  --all             ended sessions, counters at 0 and unused rows too",
+  "  --all             ended sessions, counters at 0 and unused rows too; events: the whole log, also of earlier runs",
   "  --run-dir DIR     the unit's own directory (else TWINWALL_RUN/A1, else /run/twinwall/A1)",
 ].join("\n");
 

@@ -9,9 +9,10 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { namesOfPlanFile } from "../../store/live/names.ts";
 import { LiveError, openLive } from "../../store/live/open.ts";
+import { STORE_FILE } from "../../store/schema.ts";
 import { type Places, placesOf } from "../places.ts";
 import { type CommandName, parseRequest, type Request, USAGE, UsageError } from "./arguments.ts";
-import { events } from "./events.ts";
+import { events, loggedEvents } from "./events.ts";
 import { counters, members, neighbours, ports, rules } from "./lists.ts";
 import type { Answer, Context } from "./query.ts";
 import { sessions } from "./sessions.ts";
@@ -57,8 +58,18 @@ function absence(request: Request, places: Places): string {
   return `unknown-unit: there is no unit ${request.unit} (${places.directory} is missing). ${units}; --run-dir or TWINWALL_RUN looks elsewhere.`;
 }
 
+function tell(found: Answer, request: Request, surroundings: Surroundings): void {
+  if (request.json) surroundings.out(JSON.stringify(found.json));
+  else for (const line of found.lines(surroundings.screen)) surroundings.out(line);
+}
+
 async function answer(request: Request, surroundings: Surroundings): Promise<number> {
   const places = placesOf(request.unit, request.runDirectory, surroundings.environment);
+  const log = join(places.dataDirectory, STORE_FILE);
+  if (request.command === "events" && request.all && existsSync(log)) {
+    tell(loggedEvents(log, request), request, surroundings);
+    return 0;
+  }
   if (!existsSync(places.memoryFile)) {
     surroundings.complain(absence(request, places));
     return 1;
@@ -66,9 +77,7 @@ async function answer(request: Request, surroundings: Surroundings): Promise<num
   const names = namesOfPlanFile(places.planFile);
   const database = openLive(places.memoryFile, names);
   try {
-    const found = await ANSWERS[request.command]({ database, names, request });
-    if (request.json) surroundings.out(JSON.stringify(found.json));
-    else for (const line of found.lines(surroundings.screen)) surroundings.out(line);
+    tell(await ANSWERS[request.command]({ database, names, request }), request, surroundings);
     return 0;
   } finally {
     database.close();

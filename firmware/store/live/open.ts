@@ -12,7 +12,7 @@ import { CREATE_VIEWS, type LiveNames, NAME_TABLES, NO_NAMES } from "./views.ts"
 export const LIVE_MODULE = fileURLToPath(new URL("../../../build/native/livetables.so", import.meta.url));
 
 /** Codes are stable; they stand in front of the message. */
-export type LiveErrorCode = "module-absent" | "memory-absent" | "memory-truncated" | "memory-not-ours" | "layout-mismatch" | "query";
+export type LiveErrorCode = "module-absent" | "memory-absent" | "memory-truncated" | "memory-not-ours" | "layout-mismatch" | "log-unreadable" | "query";
 
 const CODES: readonly LiveErrorCode[] = ["memory-absent", "memory-truncated", "memory-not-ours", "layout-mismatch"];
 const ADVICE: Readonly<Record<LiveErrorCode, string>> = {
@@ -21,6 +21,7 @@ const ADVICE: Readonly<Record<LiveErrorCode, string>> = {
   "memory-truncated": "The unit is being started, or something damaged its memory; restart the unit.",
   "memory-not-ours": "The unit is being started, or this is another program's file; try again in a second.",
   "layout-mismatch": "The unit runs another version of the firmware: use that version's command, or restart the unit.",
+  "log-unreadable": "The store puts a damaged log aside when it starts.",
   query: "",
 };
 
