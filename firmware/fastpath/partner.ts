@@ -50,7 +50,19 @@ export interface Partner {
 /** What the twin asks of the fastpath; the frame changes hands with each call. */
 export interface Admission {
   /** A packet that `ingressUnit` received on its `port` (zone, VLAN as there); `handed`: HANDED_*; the id words are answered with it. */
-  admit(offset: number, lengthBytes: number, ingressUnit: number, port: number, zone: number, vlan: number, handed: number, idSerial: number, idCreator: number, idIncarnation: number, epoch: number): void;
+  admit(
+    offset: number,
+    lengthBytes: number,
+    ingressUnit: number,
+    port: number,
+    zone: number,
+    vlan: number,
+    handed: number,
+    idSerial: number,
+    idCreator: number,
+    idIncarnation: number,
+    epoch: number,
+  ): void;
   /** A packet of our own ingress that came back judged: emit it. `port`, `zone`, `vlan`: where it had come in. */
   emitJudged(offset: number, lengthBytes: number, port: number, zone: number, vlan: number): void;
   /** A packet of our own ingress that came back without an owner: judge it here, without asking. */

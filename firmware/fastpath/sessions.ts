@@ -157,10 +157,18 @@ export class SessionTable {
         const found = value - 1;
         const key = (found >>> 1) * ROW_WORDS + S_KEY + (found & 1) * KEY_STRIDE;
         if (
-          rows[key + 3] === words[at + 3] && rows[key + 7] === words[at + 7] && rows[key + 8] === words[at + 8] && rows[key + 9] === words[at + 9] &&
-          rows[key] === words[at] && rows[key + 1] === words[at + 1] && rows[key + 2] === words[at + 2] &&
-          rows[key + 4] === words[at + 4] && rows[key + 5] === words[at + 5] && rows[key + 6] === words[at + 6]
-        ) return found;
+          rows[key + 3] === words[at + 3] &&
+          rows[key + 7] === words[at + 7] &&
+          rows[key + 8] === words[at + 8] &&
+          rows[key + 9] === words[at + 9] &&
+          rows[key] === words[at] &&
+          rows[key + 1] === words[at + 1] &&
+          rows[key + 2] === words[at + 2] &&
+          rows[key + 4] === words[at + 4] &&
+          rows[key + 5] === words[at + 5] &&
+          rows[key + 6] === words[at + 6]
+        )
+          return found;
       }
       slot = (slot + 1) & mask;
     }
@@ -275,7 +283,8 @@ export class SessionTable {
   /** Gives a tombstone's or a never-linked row back to the free list. */
   release(row: number): void {
     const at = row * ROW_WORDS;
-    if (((this.i[at + S_STATE] as number) & 0xff) === STATE_TOMBSTONE && this.unlinkId(row)) this.header[H_TOMBSTONES] = (this.header[H_TOMBSTONES] as number) - 1;
+    if (((this.i[at + S_STATE] as number) & 0xff) === STATE_TOMBSTONE && this.unlinkId(row))
+      this.header[H_TOMBSTONES] = (this.header[H_TOMBSTONES] as number) - 1;
     this.begin(row);
     this.i[at + S_STATE] = STATE_FREE;
     this.commit(row);

@@ -75,7 +75,13 @@ export function word(table: Table, name: string): number {
 /** FNV-1a over declarations: equal hash, equal layout. Unsigned 32 bits, never 0. */
 export function layoutHash(tables: readonly Table[]): number {
   let hash = 0x811c9dc5;
-  const text = JSON.stringify(tables.map((t) => [t.name, t.strideWords, t.fields.map((f) => [f.name, f.type, f.at, f.replicated ?? false, f.parts?.map((p) => [p.name, p.shift, p.bits])])]));
+  const text = JSON.stringify(
+    tables.map((t) => [
+      t.name,
+      t.strideWords,
+      t.fields.map((f) => [f.name, f.type, f.at, f.replicated ?? false, f.parts?.map((p) => [p.name, p.shift, p.bits])]),
+    ]),
+  );
   for (let k = 0; k < text.length; k++) hash = Math.imul(hash ^ text.charCodeAt(k), 0x01000193);
   return hash >>> 0 || 1;
 }

@@ -157,7 +157,16 @@ export const MEMBERS: Table = defineTable({
   strideWords: 32,
   fields: [
     { name: "unit", type: "i32", at: 0, names: UNIT_NAMES, doc: "unit number; 0 = row unused" },
-    { name: "state", type: "parts", at: 1, parts: [{ name: "State", shift: 0, bits: 8, names: MEMBER_STATE_NAMES, doc: "as seen from here" }, { name: "Role", shift: 8, bits: 8, names: ROLE_NAMES, doc: "its own word for itself" }], doc: "state and role" },
+    {
+      name: "state",
+      type: "parts",
+      at: 1,
+      parts: [
+        { name: "State", shift: 0, bits: 8, names: MEMBER_STATE_NAMES, doc: "as seen from here" },
+        { name: "Role", shift: 8, bits: 8, names: ROLE_NAMES, doc: "its own word for itself" },
+      ],
+      doc: "state and role",
+    },
     { name: "incarnation", type: "u32", at: 2, doc: "its current incarnation" },
     { name: "term", type: "u32", at: 3, doc: "its role's term" },
     { name: "successor", type: "i32", at: 4, names: UNIT_NAMES, doc: "unit that took over, 0 = none" },
@@ -258,7 +267,17 @@ export const NEIGHBOUR_TABLE: Table = defineTable({
   doc: "ARP and ND",
   strideWords: 16,
   fields: [
-    { name: "state", type: "parts", at: 0, parts: [{ name: "State", shift: 0, bits: 8, names: NEIGHBOUR_STATE_NAMES, doc: "RFC 4861 §7.3.2, simplified" }, { name: "Entry", shift: 8, bits: 8, doc: "zone entry it lies in" }, { name: "Tries", shift: 16, bits: 8, doc: "requests sent" }], doc: "state" },
+    {
+      name: "state",
+      type: "parts",
+      at: 0,
+      parts: [
+        { name: "State", shift: 0, bits: 8, names: NEIGHBOUR_STATE_NAMES, doc: "RFC 4861 §7.3.2, simplified" },
+        { name: "Entry", shift: 8, bits: 8, doc: "zone entry it lies in" },
+        { name: "Tries", shift: 16, bits: 8, doc: "requests sent" },
+      ],
+      doc: "state",
+    },
     { name: "address", type: "address", at: 1, doc: "IPv4 as v4-mapped" },
     { name: "mac", type: "u32", at: 5, doc: "first four bytes, network order" },
     { name: "macRest", type: "u32", at: 6, doc: "last two bytes, network order" },
@@ -391,7 +410,12 @@ export interface TableView {
 
 export function viewTable(buffer: ArrayBuffer, region: Region): TableView {
   const words = region.rows * region.table.strideWords;
-  return { i: new Int32Array(buffer, region.offsetBytes, words), f: new Float64Array(buffer, region.offsetBytes, words >> 1), rows: region.rows, strideWords: region.table.strideWords };
+  return {
+    i: new Int32Array(buffer, region.offsetBytes, words),
+    f: new Float64Array(buffer, region.offsetBytes, words >> 1),
+    rows: region.rows,
+    strideWords: region.table.strideWords,
+  };
 }
 
 /** Every table of a unit's area. */

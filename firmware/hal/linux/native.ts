@@ -51,16 +51,8 @@ export const EWOULDBLOCK = -constants.errno.EWOULDBLOCK;
 
 export interface Native {
   xdpWindow(): ArrayBuffer;
-  xdpOpen(
-    area: ArrayBuffer,
-    window: ArrayBuffer,
-    ifindex: number,
-    queue: number,
-    slots: number,
-    frameBytes: number,
-    headroom: number,
-    layout: Int32Array,
-  ): number;
+  xdpOpen(area: ArrayBuffer, window: ArrayBuffer, slots: number, frameBytes: number, headroom: number, layout: Int32Array): number;
+  xdpBind(descriptor: number, ifindex: number, queue: number): number;
   xdpClose(descriptor: number, window: ArrayBuffer): number;
   xdpKick(descriptor: number, window: ArrayBuffer, producerWord: number, consumerWord: number): number;
   xdpMissed(descriptor: number, cell: Float64Array): number;
@@ -70,6 +62,7 @@ export interface Native {
   steeringPoint(mapDescriptor: number, queue: number, socketDescriptor: number): number;
   steeringDetach(ifindex: number): number;
   shieldAttach(objectPath: string, ifindex: number, steering: Uint32Array): number;
+  shieldDetach(ifindex: number): number;
 
   packetOpen(ifindex: number, promiscuous: number): number;
   packetSend(descriptor: number, area: ArrayBuffer, offsets: Int32Array, lengths: Int32Array, from: number, count: number): number;
@@ -99,6 +92,8 @@ export interface Native {
   linkState(name: string, words: Int32Array, mac: Uint8Array): number;
   linkAddresses(name: string): number;
 
+  deviceMtu(name: string, bytes: number): number;
+  deviceUp(name: string): number;
   offload(name: string, which: number): number;
   offloadOff(name: string, which: number): number;
   queues(name: string): number;

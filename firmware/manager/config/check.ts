@@ -307,10 +307,10 @@ function checkPolicy(configuration: Configuration, report: Report): void {
   configuration.policy.forEach((rule, k) => {
     const at = `/policy/${k}`;
     for (const key of ["from", "to"] as const) {
-      rule[key].forEach((zone, n) => zoneNamed(configuration, zone, `${at}/${key}/${n}`, report));
+      for (const [n, zone] of rule[key].entries()) zoneNamed(configuration, zone, `${at}/${key}/${n}`, report);
     }
     for (const key of ["source", "destination"] as const) {
-      rule[key].forEach((text, n) => checkNetwork(text, parsePrefixOrAddress(text), `${at}/${key}/${n}`, report));
+      for (const [n, text] of rule[key].entries()) checkNetwork(text, parsePrefixOrAddress(text), `${at}/${key}/${n}`, report);
     }
     rule.service.forEach((text, n) => {
       if (parseService(text) === undefined)

@@ -24,7 +24,7 @@ export interface LocatedJson {
 const DEPTH_MOST = 32;
 const SPACE = /[ \t\r\n]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 §7 forbids control characters in strings
+// RFC 8259 §7: no control character in a string.
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 const LITERALS: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["true", true],

@@ -95,32 +95,38 @@ static int socket_prepare(int fd, struct bytes area, uint32_t frame_bytes, uint3
   return 0;
 }
 
-static int socket_open(struct bytes area, uint8_t *window, int ifindex, int queue, int slots, int frame_bytes, int headroom, int32_t *layout) {
-  int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -errno;
-  int error = socket_prepare(fd, area, (uint32_t)frame_bytes, (uint32_t)headroom, slots);
-  if (!error) error = rings_map(fd, window, (uint32_t)slots, layout);
-  if (!error) {
-    struct sockaddr_xdp address = {
-        .sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY | XDP_USE_NEED_WAKEUP, .sxdp_ifindex = (uint32_t)ifindex, .sxdp_queue_id = (uint32_t)queue};
-    if (bind(fd, (struct sockaddr *)&address, sizeof address)) error = -errno;
-  }
-  if (!error) return fd;
-  window_clear(window);
-  close(fd);
-  return error;
-}
-
-/** xdpOpen(area, window, ifindex, queue, slots, frameBytes, headroom, layout: Int32Array(16)): descriptor or -errno. */
+/**
+ * xdpOpen(area, window, slots, frameBytes, headroom, layout: Int32Array(16)): a socket with the area registered and its
+ * rings mapped into the window; descriptor or -errno. The costly half: it pins the area's pages.
+ */
 static napi_value afxdp_open(napi_env env, napi_callback_info info) {
   struct call call;
-  if (!call_read(&call, env, info, 8)) return NULL;
-  struct bytes area = call_buffer(&call, 0);
-  struct bytes window = call_buffer(&call, 1);
-  struct bytes layout = call_array(&call, 7);
+  if (!call_read(&call, env, info, 6)) return NULL;
+  struct bytes area = call_buffer(&call, 0), window = call_buffer(&call, 1), layout = call_array(&call, 5);
+  int slots = call_int(&call, 2);
   if (window.length != WINDOW_BYTES || layout.length != RINGS * 4 * sizeof(int32_t)) return call_bug(env, "xdpOpen: window or layout has a wrong size");
-  return call_result(&call, socket_open(area, window.data, call_int(&call, 2), call_int(&call, 3), call_int(&call, 4), call_int(&call, 5),
-                                        call_int(&call, 6), (int32_t *)(void *)layout.data));
+  int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+  if (fd < 0) return call_result(&call, -errno);
+  int error = socket_prepare(fd, area, (uint32_t)call_int(&call, 3), (uint32_t)call_int(&call, 4), slots);
+  if (!error) error = rings_map(fd, window.data, (uint32_t)slots, (int32_t *)(void *)layout.data);
+  if (!error) return call_result(&call, fd);
+  window_clear(window.data);
+  close(fd);
+  return call_result(&call, error);
+}
+
+/**
+ * xdpBind(descriptor, ifindex, queue): 0 or -errno. -EBUSY while the kernel still tears down an earlier socket of this
+ * queue: bind the same descriptor again later.
+ */
+static napi_value afxdp_bind(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!call_read(&call, env, info, 3)) return NULL;
+  struct sockaddr_xdp address = {.sxdp_family = AF_XDP,
+                                 .sxdp_flags = XDP_COPY | XDP_USE_NEED_WAKEUP,
+                                 .sxdp_ifindex = (uint32_t)call_int(&call, 1),
+                                 .sxdp_queue_id = (uint32_t)call_int(&call, 2)};
+  return call_result(&call, bind(call_int(&call, 0), (struct sockaddr *)&address, sizeof address) ? -errno : 0);
 }
 
 /** xdpClose(descriptor, window): the rings become zero pages, the socket is closed; its XSKMAP entry goes with it. */
@@ -167,7 +173,7 @@ static napi_value afxdp_missed(napi_env env, napi_callback_info info) {
   return call_result(&call, 0);
 }
 
-/** socketError(descriptor): the socket's pending error (SO_ERROR), negated; ENETDOWN when its device was removed. */
+/** socketError(descriptor): 0, or the socket's pending error (SO_ERROR) negated: -ENETDOWN when its device was removed. */
 static napi_value socket_error(napi_env env, napi_callback_info info) {
   struct call call;
   if (!call_read(&call, env, info, 1)) return NULL;
@@ -180,6 +186,7 @@ static napi_value socket_error(napi_env env, napi_callback_info info) {
 void register_afxdp(napi_env env, napi_value exports) {
   export_function(env, exports, "xdpWindow", window_create);
   export_function(env, exports, "xdpOpen", afxdp_open);
+  export_function(env, exports, "xdpBind", afxdp_bind);
   export_function(env, exports, "xdpClose", afxdp_close);
   export_function(env, exports, "xdpKick", afxdp_kick);
   export_function(env, exports, "xdpMissed", afxdp_missed);

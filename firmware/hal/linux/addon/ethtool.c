@@ -1,4 +1,4 @@
-// What a NIC does behind our back (offloads) and how many queues it spreads frames over, by the ethtool ioctls.
+// Settings of a NIC by ioctl: what it does behind our back (offloads), how many queues it spreads frames over, its MTU, and on.
 
 #include <errno.h>
 #include <linux/ethtool.h>
@@ -18,16 +18,46 @@ static const uint32_t FLAG[OFFLOADS] = {[OFFLOAD_RECEIVE_TAG] = ETH_FLAG_RXVLAN,
 static const uint32_t GET[OFFLOADS] = {[OFFLOAD_GRO] = ETHTOOL_GGRO, [OFFLOAD_GSO] = ETHTOOL_GGSO, [OFFLOAD_TSO] = ETHTOOL_GTSO};
 static const uint32_t SET[OFFLOADS] = {[OFFLOAD_GRO] = ETHTOOL_SGRO, [OFFLOAD_GSO] = ETHTOOL_SGSO, [OFFLOAD_TSO] = ETHTOOL_STSO};
 
-static int ethtool(const char *name, void *command) {
+static int device_ioctl(const char *name, unsigned long what, struct ifreq *request) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  struct ifreq request;
-  memset(&request, 0, sizeof request);
-  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  request.ifr_data = command;
-  int error = ioctl(fd, SIOCETHTOOL, &request) ? -errno : 0;
+  strncpy(request->ifr_name, name, IFNAMSIZ - 1);
+  int error = ioctl(fd, what, request) ? -errno : 0;
   close(fd);
   return error;
+}
+
+static int ethtool(const char *name, void *command) {
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  request.ifr_data = command;
+  return device_ioctl(name, SIOCETHTOOL, &request);
+}
+
+/** deviceMtu(name, bytes): sets the MTU; 0 or -errno. */
+static napi_value device_mtu(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!call_read(&call, env, info, 2)) return NULL;
+  char name[IFNAMSIZ];
+  call_text(&call, 0, name, sizeof name);
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  request.ifr_mtu = call_int(&call, 1);
+  return call_result(&call, device_ioctl(name, SIOCSIFMTU, &request));
+}
+
+/** deviceUp(name): switches the device on; 0 or -errno. */
+static napi_value device_up(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!call_read(&call, env, info, 1)) return NULL;
+  char name[IFNAMSIZ];
+  call_text(&call, 0, name, sizeof name);
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  int error = device_ioctl(name, SIOCGIFFLAGS, &request);
+  if (error) return call_result(&call, error);
+  request.ifr_flags |= IFF_UP;
+  return call_result(&call, device_ioctl(name, SIOCSIFFLAGS, &request));
 }
 
 /** offload(name, which): 1 on, 0 off, or -errno (-EOPNOTSUPP: the device has no such offload). */
@@ -93,6 +123,8 @@ static napi_value queues_one(napi_env env, napi_callback_info info) {
 }
 
 void register_ethtool(napi_env env, napi_value exports) {
+  export_function(env, exports, "deviceMtu", device_mtu);
+  export_function(env, exports, "deviceUp", device_up);
   export_function(env, exports, "offload", offload_get);
   export_function(env, exports, "offloadOff", offload_off);
   export_function(env, exports, "queues", queues_get);

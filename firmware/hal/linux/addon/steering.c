@@ -27,6 +27,7 @@ void register_steering(napi_env env, napi_value exports) {
   export_function(env, exports, "steeringPoint", unsupported);
   export_function(env, exports, "steeringDetach", unsupported);
   export_function(env, exports, "shieldAttach", unsupported);
+  export_function(env, exports, "shieldDetach", unsupported);
 }
 
 #else
@@ -173,7 +174,7 @@ static napi_value steering_point(napi_env env, napi_callback_info info) {
   return call_result(&call, bpf_map_update_elem(call_int(&call, 0), &queue, &socket, BPF_ANY) ? -errno : 0);
 }
 
-/** steeringDetach(ifindex): gives the device back to the kernel (steering and shield, ours only); 0 or -errno. */
+/** steeringDetach(ifindex): takes our XDP program off the device, and no other; 0 or -errno. */
 static napi_value steering_detach(napi_env env, napi_callback_info info) {
   struct call call;
   if (!call_read(&call, env, info, 1)) return NULL;
@@ -186,11 +187,17 @@ static napi_value steering_detach(napi_env env, napi_callback_info info) {
     if (sockets >= 0) close(sockets);
     if (!foreign) error = bpf_xdp_detach(ifindex, query.attach_mode == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE, NULL);
   }
-  libbpf_set_print(silent);
-  LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-  LIBBPF_OPTS(bpf_tc_opts, shield, .handle = SHIELD_HANDLE, .priority = SHIELD_PRIORITY);
-  bpf_tc_detach(&hook, &shield);
   return call_result(&call, error);
+}
+
+/** shieldDetach(ifindex): takes the shield off the device; 0 or -errno. */
+static napi_value shield_detach(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!call_read(&call, env, info, 1)) return NULL;
+  libbpf_set_print(silent);
+  LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = call_int(&call, 0), .attach_point = BPF_TC_INGRESS);
+  LIBBPF_OPTS(bpf_tc_opts, shield, .handle = SHIELD_HANDLE, .priority = SHIELD_PRIORITY);
+  return call_result(&call, bpf_tc_detach(&hook, &shield));
 }
 
 /** shieldAttach(objectPath, ifindex, steering: Uint32Array(7)): puts the shield on tc ingress, replacing an older one; 0 or -errno. */
@@ -221,6 +228,7 @@ void register_steering(napi_env env, napi_value exports) {
   export_function(env, exports, "steeringPoint", steering_point);
   export_function(env, exports, "steeringDetach", steering_detach);
   export_function(env, exports, "shieldAttach", shield_attach);
+  export_function(env, exports, "shieldDetach", shield_detach);
 }
 
 #endif

@@ -1,0 +1,187 @@
+// The manager of a unit: reads board and configuration, writes the plan, keeps dataplane and store alive until it is told
+// to stop. It is not on any packet's path, and its death costs no packet.
+//
+//   main.ts --board lab --config FILE --unit A1 --secret FILE [--run-dir DIR] [--driver afxdp|pcap] [--log text|json] [--check]
+
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Board } from "../board/board.ts";
+import { attachUnitMemory } from "./hal/linux/memory.ts";
+import { networkDevices } from "./hal/linux/proc.ts";
+import { assertLimits } from "./limits.ts";
+import { loadBoard } from "./manager/board.ts";
+import { loadConfiguration } from "./manager/config/load.ts";
+import { buildPlan } from "./manager/config/plan.ts";
+import { ConfigurationError, type Problem } from "./manager/config/problems.ts";
+import { checkDevices } from "./manager/devices.ts";
+import { createLog, formatJson, formatText, type Happening, type Log } from "./manager/log.ts";
+import { createMachine } from "./manager/machine.ts";
+import { openPeerLink } from "./manager/peers/link.ts";
+import { GREETING_MILLIS, Notices } from "./manager/peers/notices.ts";
+import { type Places, placesOf } from "./manager/places.ts";
+import { runningPid } from "./manager/processes.ts";
+import { openUnitDirectory, pidFile, readIfThere, writeDurably, writePid } from "./manager/run-dir.ts";
+import { readSecret } from "./manager/secret.ts";
+import { UnitTables } from "./manager/tables.ts";
+import { UnitManager } from "./manager/unit.ts";
+import type { Plan } from "./plan.ts";
+
+const PROGRAMS = { dataplane: join(import.meta.dirname, "dataplane.ts"), store: join(import.meta.dirname, "store.ts") };
+const USAGE = "main.ts --board NAME|FILE --config FILE --unit NAME [--secret FILE] [--run-dir DIR] [--driver afxdp|pcap] [--log text|json] [--check]";
+const EXIT_CONFIGURATION = 2;
+const EXIT_RUNNING = 3;
+/** A peer with another key sends a greeting each second; it is told once in this time. */
+const REJECTED_QUIET_MILLIS = 60_000;
+
+interface Arguments {
+  readonly board: string;
+  readonly config: string;
+  readonly unit: string;
+  readonly secret: string | undefined;
+  readonly runDir: string | undefined;
+  readonly driver: string;
+  readonly log: string;
+  readonly check: boolean;
+}
+
+function readArguments(): Arguments {
+  const text = { type: "string" } as const;
+  const options = { board: text, config: text, unit: text, secret: text, "run-dir": text, driver: text, log: text, check: { type: "boolean" } } as const;
+  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+  try {
+    ({ values } = parseArgs({ options }));
+  } catch (error) {
+    throw new ConfigurationError([wrongArgument("", (error as Error).message.split("\n")[0] ?? "")]);
+  }
+  const problems: Problem[] = [];
+  for (const key of ["board", "config", "unit"] as const) if (values[key] === undefined) problems.push(wrongArgument(key, "the argument is missing"));
+  const choose = (key: "driver" | "log", allowed: readonly string[]): string => {
+    const value = values[key] ?? (allowed[0] as string);
+    if (!allowed.includes(value)) problems.push(wrongArgument(key, `must be one of ${allowed.filter(Boolean).join(", ")} (found "${value}")`));
+    return value;
+  };
+  const driver = choose("driver", ["", "afxdp", "pcap"]);
+  const log = choose("log", ["text", "json"]);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return {
+    board: values.board ?? "",
+    config: values.config ?? "",
+    unit: values.unit ?? "",
+    secret: values.secret,
+    runDir: values["run-dir"],
+    driver,
+    log,
+    check: values.check ?? false,
+  };
+}
+
+function wrongArgument(key: string, message: string): Problem {
+  return { code: "wrong-argument", file: "", line: 0, path: key === "" ? "" : `--${key}`, message, remedy: `Usage: ${USAGE}` };
+}
+
+/** Board, configuration and secret resolved. Throws ConfigurationError. */
+async function resolve(given: Arguments): Promise<{ readonly board: Board; readonly plan: Plan }> {
+  const board = await loadBoard(given.board);
+  const loaded = loadConfiguration(given.config);
+  const withoutSecret = buildPlan(loaded, board, given.unit, "");
+  if (!withoutSecret.twin.enabled) return { board, plan: withoutSecret };
+  if (given.secret === undefined) throw new ConfigurationError([wrongArgument("secret", "the twin needs a pre-shared key, the same on every unit")]);
+  return { board, plan: buildPlan(loaded, board, given.unit, readSecret(given.secret)) };
+}
+
+/** The notices between managers; undefined without peers. */
+function connectPeers(plan: Plan, log: Log, onRestarting: (unit: number) => void): { announceRestart(): void; close(): void } | undefined {
+  const twin = plan.ports.find((port) => port.kind === "twin");
+  if (twin === undefined) return undefined;
+  const nameOf = (unit: number): string => plan.twin.peers.find((peer) => peer.unit === unit)?.name ?? String(unit);
+  const quietUntil = new Map<number, number>();
+  const notices: Notices = new Notices({
+    unit: plan.unit,
+    peers: plan.twin.peers.map((peer) => peer.unit),
+    secret: plan.twin.secret,
+    send: (datagram) => link.send(datagram),
+    randomBytes,
+    onRestarting(unit) {
+      log.note("notice", "peer-restarting", `The dataplane of ${nameOf(unit)} exited and is being restarted.`, { peer: nameOf(unit) });
+      onRestarting(unit);
+    },
+    onRejected(unit) {
+      if (performance.now() < (quietUntil.get(unit) ?? 0)) return;
+      quietUntil.set(unit, performance.now() + REJECTED_QUIET_MILLIS);
+      log.note(
+        "error",
+        "notice-rejected",
+        `A message in the name of ${nameOf(unit)} is not authentic: its pre-shared key differs, or someone else is on the twin link.`,
+        { peer: nameOf(unit) },
+      );
+    },
+  });
+  const link = openPeerLink(
+    twin.device,
+    (datagram) => notices.receive(datagram),
+    (works, reason) => {
+      if (works) log.note("notice", "peer-link-up", `Managers can reach each other over ${twin.device}.`);
+      else
+        log.note("warning", "peer-link-down", `Managers cannot reach each other over ${twin.device} (${reason}): a restart here looks like a death to peers.`);
+    },
+  );
+  const timer = setInterval(() => notices.greet(), GREETING_MILLIS);
+  notices.greet();
+  return {
+    announceRestart: () => notices.announceRestart(),
+    close: () => {
+      clearInterval(timer);
+      link.close();
+    },
+  };
+}
+
+/** Writes the plan and runs the unit until a signal. */
+async function run(given: Arguments, board: Board, plan: Plan, places: Places): Promise<void> {
+  const directory = openUnitDirectory(places.directory);
+  const other = runningPid(pidFile(directory, "manager"), plan.name);
+  if (other !== 0 && other !== process.pid) {
+    console.error(`The manager of ${plan.name} runs already, as process ${other} [already-running]\n  Stop it first, or give another --run-dir.`);
+    process.exitCode = EXIT_RUNNING;
+    return;
+  }
+  writePid(directory, "manager", process.pid);
+  const planText = JSON.stringify(plan);
+  const machine = createMachine({ places, directory, board, programs: PROGRAMS, driver: given.driver, samePlan: readIfThere(places.planFile) === planText });
+  writeDurably(places.planFile, planText);
+
+  const print = given.log === "json" ? formatJson : formatText;
+  const toConsole = (happening: Happening): void => void process.stderr.write(`${print(happening)}\n`);
+  const log = createLog(plan.name, () => new Date(), [toConsole, (happening) => machine.tellStore({ happening })]);
+  const tables = new UnitTables(() => attachUnitMemory(places.memoryName, "write"), plan.sessions);
+  const manager: UnitManager = new UnitManager({ log, machine, tables, announceRestart: () => peers?.announceRestart() });
+  const peers = connectPeers(plan, log, (unit) => manager.peerRestarting(unit));
+
+  const signalled = new Promise<void>((stop) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
+  });
+  process.stderr.on("error", () => undefined); // Nobody reads any more: that is no reason to stop.
+  await manager.start();
+  await signalled;
+  await manager.stop();
+  peers?.close();
+  machine.close();
+}
+
+async function main(): Promise<void> {
+  assertLimits();
+  try {
+    const given = readArguments();
+    const { board, plan } = await resolve(given);
+    checkDevices(plan, board, networkDevices());
+    if (given.check) console.log(`Board, configuration and devices of ${plan.name} are in order.`);
+    else await run(given, board, plan, placesOf(plan.name, given.runDir, process.env));
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    console.error(error.message);
+    process.exitCode = EXIT_CONFIGURATION;
+  }
+}
+
+await main();

@@ -1,0 +1,172 @@
+// The manager of one unit: dataplane and store kept alive, commands, and news for the peers' managers.
+//
+//                    ┌─ plan.json (0600), incarnation ─┐
+//   configuration ──►│            manager              │──spawn──► dataplane ──creates──► tables
+//   board, secret    └─────────────────────────────────┘──spawn──► store        ◄─reads─────┘
+//                       notices to and from peers' managers; mailbox and doorbell to the dataplane
+//
+// A dead manager costs nothing: dataplane and store go on. The next manager finds a dataplane that runs with the same
+// plan and keeps it; one with another plan is stopped and replaced, and its rows are adopted.
+
+import { COMMAND_PEER_RESTARTING, COMMAND_STOP } from "../fastpath/memory/tables.ts";
+import { type Child, Keeper } from "./keeper.ts";
+import type { Log } from "./log.ts";
+import type { UnitTables } from "./tables.ts";
+
+/** Time for a dataplane to detach its ports, and for the store to finish its slice. */
+export const STOP_GRACE_MILLIS = 2_000;
+const READY_LOOK_MILLIS = 20;
+/** A dataplane that has not opened its ports by then is worth a line. */
+const READY_SLOW_MILLIS = 5_000;
+
+/** What the manager needs of the machine. */
+export interface Machine {
+  nowMillis(): number;
+  /** The clock of the tables. */
+  monotonicMicros(): number;
+  /** Runs a function later; returns what calls that off. */
+  setTimer(run: () => void, millis: number): () => void;
+  spawnDataplane(incarnation: number): Child;
+  spawnStore(): Child;
+  /** Processes that an earlier manager left running. */
+  runningDataplane(): Child | undefined;
+  runningStore(): Child | undefined;
+  /** True when the plan is the one that the running dataplane was started with. */
+  readonly samePlan: boolean;
+  reserveIncarnation(): number;
+  ringDoorbell(): void;
+}
+
+export interface UnitManagerOptions {
+  readonly log: Log;
+  readonly machine: Machine;
+  readonly tables: UnitTables;
+  /** Tells the peers' managers that our dataplane exited and is being restarted. */
+  announceRestart(): void;
+}
+
+export class UnitManager {
+  readonly dataplane: Keeper;
+  readonly store: Keeper;
+  private readonly options: UnitManagerOptions;
+  private callOffLook: () => void = () => undefined;
+  private reserved = 0;
+
+  constructor(options: UnitManagerOptions) {
+    this.options = options;
+    const { log, machine } = options;
+    this.dataplane = new Keeper({
+      name: "dataplane",
+      log,
+      spawn: () => this.spawnDataplane(),
+      nowMillis: () => machine.nowMillis(),
+      onCrash: () => options.announceRestart(),
+      onFailed: () => log.note("error", "fail-closed", "This unit passes nothing."),
+    });
+    this.store = new Keeper({
+      name: "store",
+      log,
+      spawn: () => machine.spawnStore(),
+      nowMillis: () => machine.nowMillis(),
+      onCrash: () => undefined,
+      onFailed: () => log.note("warning", "store-absent", "Traffic passes; checkpoints and the event log are not written."),
+    });
+  }
+
+  /** Resolves when both run, or failed. */
+  async start(): Promise<void> {
+    const { machine, log } = this.options;
+    const store = machine.runningStore();
+    if (store !== undefined) {
+      this.store.start(store);
+      await this.stopStore();
+    }
+    const dataplane = machine.runningDataplane();
+    if (dataplane !== undefined && machine.samePlan) {
+      this.dataplane.start(dataplane);
+    } else {
+      if (dataplane !== undefined) {
+        this.dataplane.start(dataplane);
+        log.note("notice", "plan-changed", "The dataplane of an earlier manager runs with another plan and is replaced.");
+        await this.stopDataplane();
+      }
+      this.dataplane.start();
+    }
+    this.store.start();
+  }
+
+  /** A peer's manager says that its dataplane exited and is being restarted. */
+  peerRestarting(unit: number): void {
+    this.command(COMMAND_PEER_RESTARTING, unit);
+  }
+
+  /** Stops both; resolves when they are gone. The dataplane detaches its ports cleanly. */
+  async stop(): Promise<void> {
+    this.callOffLook();
+    await Promise.all([this.stopDataplane(), this.stopStore()]);
+    this.options.tables.close();
+    this.options.log.note("notice", "stopped", "This unit stopped on request.");
+  }
+
+  private stopDataplane(): Promise<void> {
+    const ask = (child: Child): void => {
+      if (!this.command(COMMAND_STOP, 0)) child.kill("SIGTERM");
+    };
+    return this.dataplane.stop(ask, STOP_GRACE_MILLIS, this.options.machine.setTimer);
+  }
+
+  private stopStore(): Promise<void> {
+    return this.store.stop((child) => child.kill("SIGTERM"), STOP_GRACE_MILLIS, this.options.machine.setTimer);
+  }
+
+  private command(kind: number, argument: number): boolean {
+    const { log, machine, tables } = this.options;
+    const taken = tables.command(kind, argument, () => machine.ringDoorbell());
+    if (!taken) log.note("warning", "command-lost", `The dataplane did not take command ${kind}.`, { kind });
+    return taken;
+  }
+
+  private spawnDataplane(): Child {
+    const { log, machine, tables } = this.options;
+    const outlook = tables.look();
+    if (outlook.kind === "replace") {
+      log.note(
+        "warning",
+        "tables-replaced",
+        `The tables found in memory cannot be used: ${outlook.reason}. They are replaced by empty ones; sessions come from peers and the last checkpoint.`,
+      );
+    }
+    this.reserved = machine.reserveIncarnation();
+    const since = machine.monotonicMicros();
+    const child = machine.spawnDataplane(this.reserved);
+    this.look(since);
+    return child;
+  }
+
+  /** Looks until the dataplane spawned at `since` has opened its ports, and says so. */
+  private look(since: number): void {
+    const { log, machine, tables } = this.options;
+    this.callOffLook();
+    let slow = false;
+    const lookAgain = (): void => {
+      const millis = Math.round((machine.monotonicMicros() - since) / 1_000);
+      if (tables.isOpen(since)) {
+        const incarnation = tables.incarnation();
+        const adopted = incarnation !== this.reserved;
+        const rows = adopted ? `adopted its tables with ${tables.sessionsLive()} sessions` : "started with empty tables";
+        log.note("notice", "dataplane-ready", `The dataplane opened its ports after ${millis} ms and ${rows} (incarnation ${incarnation}).`, {
+          millis,
+          adopted,
+          incarnation,
+        });
+        return;
+      }
+      if (!slow && millis > READY_SLOW_MILLIS) {
+        slow = true;
+        log.note("warning", "dataplane-slow", `The dataplane has not opened its ports after ${millis} ms.`, { millis });
+      }
+      this.callOffLook = machine.setTimer(lookAgain, READY_LOOK_MILLIS);
+    };
+    this.callOffLook = machine.setTimer(lookAgain, READY_LOOK_MILLIS);
+  }
+}
