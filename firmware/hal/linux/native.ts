@@ -66,7 +66,7 @@ export interface Native {
 
   packetOpen(ifindex: number, promiscuous: number): number;
   packetSend(descriptor: number, area: ArrayBuffer, offsets: Int32Array, lengths: Int32Array, from: number, count: number): number;
-  packetFind(ifindex: number, except: number): number;
+  packetCapture(ifindex: number): number;
   descriptorClose(descriptor: number): number;
 
   memoryAllocate(descriptor: number, bytes: number): number;

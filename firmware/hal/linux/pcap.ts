@@ -5,8 +5,9 @@
 //   transmit() ──► list ──► flush(): one sendmmsg per 64 packets, over a packet socket of our own
 //
 // What node-pcap makes us do: `dispatch` does not end before the ring is empty, so the callback only copies (or counts, when
-// the queue is full), which is faster than packets arrive; its buffer is one and reused, so we copy; a handle sees what
-// other sockets send on the device, so the filter says `inbound`; it tells no descriptor, so we look for it.
+// the queue is full), which is faster than packets arrive; its buffer is one and reused, so we copy; it tells no
+// descriptor, so we look for it; and a handle sees what we send through another socket, so we tell the kernel to spare us
+// that (the filter `inbound` would do too, but libpcap applies a new filter to the first packets itself, where it knows no direction and drops them).
 //
 // The kernel's stack sees the same packets as we do. The shield (steering.ts) drops them there, also when we are dead.
 
@@ -271,19 +272,20 @@ export class PcapPort implements Port {
       throw this.pcapFailure(error instanceof Error ? error.message : String(error));
     }
     this.session = session;
-    this.descriptor = this.native.packetFind(this.ifindex, this.packetSocket);
+    this.descriptor = this.native.packetCapture(this.ifindex);
+    if (this.descriptor < 0) throw this.pcapFailure(`its socket: ${systemReason(this.descriptor)}`);
+    // What was sent on the device before the socket learnt to ignore it.
+    this.discardBacklog();
   }
 
   private filter(): string {
-    if (this.planned.kind === "twin") return `inbound and ether proto ${ETHERTYPE_TWIN}`;
+    if (this.planned.kind === "twin") return `ether proto ${ETHERTYPE_TWIN}`;
     const { management } = this;
-    if (management === undefined) return "inbound";
+    if (management === undefined) return "";
     const bytes = management.slice(12);
     const isMapped = management[10] === 0xff && management[11] === 0xff;
     const groups = Array.from({ length: 8 }, (_, k) => (((management[2 * k] ?? 0) << 8) | (management[2 * k + 1] ?? 0)).toString(16));
-    return isMapped
-      ? `inbound and not (ip dst host ${bytes.join(".")} or arp dst host ${bytes.join(".")})`
-      : `inbound and not ip6 dst host ${groups.join(":")}`;
+    return isMapped ? `not (ip dst host ${bytes.join(".")} or arp dst host ${bytes.join(".")})` : `not ip6 dst host ${groups.join(":")}`;
   }
 
   private pcapFailure(cause: string): HalError {

@@ -1,13 +1,13 @@
 // Packet sockets. Every port keeps one: its promiscuous membership ends with the process, unlike a flag of the device.
-// The pcap driver sends through it in batches, and looks for node-pcap's own socket, whose descriptor node-pcap does not tell,
-// so that one `poll` can wait for both drivers.
+// The pcap driver sends through it in batches, and looks for node-pcap's own socket, whose descriptor node-pcap does not tell, so
+// that one `poll` can wait for both drivers.
 
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -64,20 +64,23 @@ static napi_value packet_send(napi_env env, napi_callback_info info) {
   return call_result(&call, sent < 0 ? -errno : sent);
 }
 
-/** packetFind(ifindex, except): the packet socket of this process that captures on the device (not `except`), or -1. */
-static napi_value packet_find(napi_env env, napi_callback_info info) {
+/**
+ * packetCapture(ifindex): finds this process's socket that captures on the device, and has it ignore what is sent there
+ * (Linux 4.20). Descriptor, -ENOENT or -errno.
+ */
+static napi_value packet_capture(napi_env env, napi_callback_info info) {
   struct call call;
-  if (!call_read(&call, env, info, 2)) return NULL;
-  int ifindex = call_int(&call, 0);
+  if (!call_read(&call, env, info, 1)) return NULL;
+  int ifindex = call_int(&call, 0), on = 1;
   for (int fd = 3; fd < DESCRIPTORS_SEARCHED; fd++) {
     struct sockaddr_ll address;
     socklen_t length = sizeof address;
-    if (fd == call_int(&call, 1) || getsockname(fd, (struct sockaddr *)&address, &length)) continue;
-    if (length >= offsetof(struct sockaddr_ll, sll_addr) && address.sll_family == AF_PACKET && address.sll_ifindex == ifindex && address.sll_protocol != 0) {
-      return call_result(&call, fd);
-    }
+    if (getsockname(fd, (struct sockaddr *)&address, &length) || length < offsetof(struct sockaddr_ll, sll_addr)) continue;
+    // A protocol of 0 is a socket that receives nothing: packetOpen's.
+    if (address.sll_family != AF_PACKET || address.sll_ifindex != ifindex || address.sll_protocol == 0) continue;
+    return call_result(&call, setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) ? -errno : fd);
   }
-  return call_result(&call, -1);
+  return call_result(&call, -ENOENT);
 }
 
 /** descriptorClose(descriptor): 0 or -errno. */
@@ -90,6 +93,6 @@ static napi_value descriptor_close(napi_env env, napi_callback_info info) {
 void register_packet(napi_env env, napi_value exports) {
   export_function(env, exports, "packetOpen", packet_open);
   export_function(env, exports, "packetSend", packet_send);
-  export_function(env, exports, "packetFind", packet_find);
+  export_function(env, exports, "packetCapture", packet_capture);
   export_function(env, exports, "descriptorClose", descriptor_close);
 }

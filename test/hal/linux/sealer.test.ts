@@ -3,9 +3,9 @@
 import { createCipheriv, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { test } from "tap";
-import { JOB_BODY_BYTES, JOB_OFFSET, JOB_SLOT, JOB_WORDS, SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../../firmware/hal/contracts.ts";
-import { privateArea } from "../../firmware/hal/linux/memory.ts";
-import { createSealer } from "../../firmware/hal/linux/sealer.ts";
+import { JOB_BODY_BYTES, JOB_OFFSET, JOB_SLOT, JOB_WORDS, SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../../../firmware/hal/contracts.ts";
+import { privateArea } from "../../../firmware/hal/linux/memory.ts";
+import { createSealer } from "../../../firmware/hal/linux/sealer.ts";
 
 const area = privateArea(2 * 1024 * 1024);
 const bytes = new Uint8Array(area);

@@ -2,8 +2,8 @@
 
 import { closeSync, openSync, statSync, writeSync } from "node:fs";
 import { test } from "tap";
-import { headerWord, MAGIC, mapTables, SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
-import { attachUnitMemory, openReadOnly, openUnitMemory, privateArea, removeUnitMemory, snapshot } from "../../firmware/hal/linux/memory.ts";
+import { headerWord, MAGIC, mapTables, SESSIONS } from "../../../firmware/fastpath/memory/tables.ts";
+import { attachUnitMemory, openReadOnly, openUnitMemory, privateArea, removeUnitMemory, snapshot } from "../../../firmware/hal/linux/memory.ts";
 import { runProgram } from "./program.ts";
 
 const NAME = `hal-test-${process.pid}`;
@@ -65,7 +65,7 @@ test("shared memory", async (t) => {
 
   await t.test("the owner's death by kill -9 frees the area for adoption", async (t) => {
     const program = `
-      import { openUnitMemory } from "../../firmware/hal/linux/memory.ts";
+      import { openUnitMemory } from "../../../firmware/hal/linux/memory.ts";
       new Int32Array(openUnitMemory("${NAME}", ${ROWS}).buffer)[1024 * 3] = 99;
       console.log("ready");
       setInterval(() => {}, 1000);`;
