@@ -166,7 +166,7 @@ export class Host {
   send(from: Address, to: Address, protocol: number, segment: Uint8Array): Uint8Array {
     this.nextTag = (this.nextTag + 1) & 0xffff;
     const frame = buildFrame(from, to, protocol, TTL, this.nextTag, segment);
-    this.world.tracker.sent(parsePacket(frame) as Packet, frame, this.world.schedule.nowMicros);
+    this.world.sent(this, frame);
     this.emit(to, frame);
     return frame;
   }

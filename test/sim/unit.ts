@@ -70,6 +70,8 @@ export class SimUnit {
   /** Durable; grows whenever the tables start empty. */
   incarnation = 0;
   starts = 0;
+  /** When its tables last started empty. */
+  emptiedMicros = 0;
   breaths = 0;
   private readonly world: World;
   private readonly build: Builder;
@@ -118,6 +120,7 @@ export class SimUnit {
     });
     if (!memory.adopted) {
       this.incarnation++;
+      this.emptiedMicros = world.schedule.nowMicros;
       const header = new Int32Array(memory.buffer, 0, 8);
       header[HEADER.layout] = LAYOUT_HASH;
       header[HEADER.sessions] = plan.sessions;

@@ -34,6 +34,10 @@ export class World implements Ground {
   ttlSteps = 1;
   /** Says what is wrong with a packet's arrival, or "". */
   judgeArrival: ((host: Host, packet: Packet, frame: Uint8Array) => string) | null = null;
+  /** Sees each packet that a host sends. */
+  onSent: ((host: Host, packet: Packet, frame: Uint8Array) => void) | null = null;
+  /** Sees each frame that a switch forwards. */
+  onFrameSeen: ((segment: string, from: string, frame: Uint8Array) => void) | null = null;
   /** Looks at the world after each event; throws a Violation. */
   observe: (() => void) | null = null;
 
@@ -88,6 +92,14 @@ export class World implements Ground {
 
   onFrame(segment: string, from: string, frame: Uint8Array): void {
     this.trace.frame(this.schedule.nowMicros, `${segment} ${from}`, frame);
+    this.onFrameSeen?.(segment, from, frame);
+  }
+
+  /** A host sends a packet. */
+  sent(host: Host, frame: Uint8Array): void {
+    const packet = parsePacket(frame) as Packet;
+    this.tracker.sent(packet, frame, this.schedule.nowMicros);
+    this.onSent?.(host, packet, frame);
   }
 
   /** A host is about to take a packet; false: it may not. */

@@ -1,0 +1,207 @@
+// What must hold in every world (PROTOCOL.md), looked at from outside the units: in their shared tables, in their packet
+// memory, and at the hosts. `watch` holds at any time; `afterHealing` once faults have ended and the units had time.
+//
+//   always           no (key, nonce) twice (the sealer's ledger), one emission and one TTL step per packet (tracker), nothing
+//                    that the policy denies (oracle), every byte right (hosts), acknowledged implies present, counts and
+//                    frames within bounds
+//   after healing    one owner, equal tables by comparison and by digest, no replica without its owner's row, no id that was
+//                    gone is back, no frame kept
+
+import { word } from "../../firmware/fastpath/memory/layout.ts";
+import { headerWord, MEMBERS, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
+import {
+  KEY_STRIDE,
+  KEY_WORDS,
+  ownerUnit,
+  ownerWord,
+  ROW_WORDS,
+  S_EPOCH,
+  S_GENERATION,
+  S_ID_CREATOR,
+  S_ID_INCARNATION,
+  S_ID_SERIAL,
+  S_KEY,
+  S_OWNER,
+  S_REPLICA,
+  S_STATE,
+  S_VERSION,
+  STATE_FREE,
+  STATE_TOMBSTONE,
+} from "../../firmware/fastpath/sessions.ts";
+import { RESOLVE_QUEUE } from "../../firmware/limits.ts";
+import type { Picture } from "./picture.ts";
+import type { SimUnit } from "./unit.ts";
+
+/** A session as a row says it. */
+export interface SeenRow {
+  readonly unit: SimUnit;
+  readonly row: number;
+  readonly id: string;
+  readonly state: number;
+  readonly owner: number;
+  readonly epoch: number;
+  readonly version: number;
+  readonly acknowledged: number;
+  readonly tuples: string;
+}
+
+const H = {
+  incarnation: headerWord("incarnation"),
+  live: headerWord("sessionsLive"),
+  owned: headerWord("sessionsOwned"),
+  tombstones: headerWord("tombstones"),
+};
+const DIGESTS_EQUAL = word(MEMBERS, "digestsEqual");
+const ALIVE_AFTER_START_MICROS = 1_000_000;
+/** Frames that may wait in a unit: for next hops, and a batch in the twin's hands. */
+const IN_HAND_MOST = RESOLVE_QUEUE + 512;
+
+/** Rows of a unit that are live or tombstones. A row that is being changed is left out. */
+export function rowsOf(unit: SimUnit): SeenRow[] {
+  const tables = unit.tables;
+  if (tables === null) return [];
+  const { i, rows } = tables.sessions;
+  const found: SeenRow[] = [];
+  for (let row = 0; row < rows; row++) {
+    const at = row * ROW_WORDS;
+    const state = (i[at + S_STATE] as number) & 0xff;
+    if (state === STATE_FREE || ((i[at + S_GENERATION] as number) & 1) !== 0) continue;
+    found.push({
+      unit,
+      row,
+      id: `${(i[at + S_ID_CREATOR] as number).toString(16)}/${i[at + S_ID_INCARNATION]}/${i[at + S_ID_SERIAL]}`,
+      state,
+      owner: i[at + S_OWNER] as number,
+      epoch: i[at + S_EPOCH] as number,
+      version: i[at + S_VERSION] as number,
+      acknowledged: (i[at + S_REPLICA] as number) & 0xff,
+      tuples: i.subarray(at + S_KEY, at + S_KEY + KEY_WORDS).join(",") + i.subarray(at + S_KEY + KEY_STRIDE, at + S_KEY + KEY_STRIDE + KEY_WORDS).join(","),
+    });
+  }
+  return found;
+}
+
+/** Is (epoch, version) of one at least that of the other? */
+function notOlder(one: SeenRow, other: SeenRow): boolean {
+  return one.epoch > other.epoch || (one.epoch === other.epoch && ((one.version - other.version) | 0) >= 0);
+}
+
+function show({ unit, id, state, owner, epoch, version, acknowledged }: SeenRow): string {
+  return `${unit.name}: session ${id} ${STATE_NAMES[state]} owner ${ownerUnit(owner)}/${owner & 0xffffff} epoch ${epoch} version ${version} acknowledged ${acknowledged.toString(2)}`;
+}
+
+export class Invariants {
+  private readonly picture: Picture;
+  /** Ids that some unit once held, and those that no unit held any more at a quiet point. */
+  private readonly seen = new Set<string>();
+  private readonly gone = new Set<string>();
+  checks = 0;
+
+  constructor(picture: Picture) {
+    this.picture = picture;
+  }
+
+  /** What holds at any time, whatever happens. */
+  watch(): void {
+    this.checks++;
+    const running = this.picture.units.filter((unit) => unit.isRunning);
+    const rows = new Map(running.map((unit) => [unit, rowsOf(unit)]));
+    for (const unit of running) {
+      this.counts(unit, rows.get(unit) as SeenRow[]);
+      const inHand = unit.framesInHand();
+      if (inHand > IN_HAND_MOST) this.violate(`${unit.name} has ${inHand} packet frames in hand`);
+    }
+    for (const found of rows.values()) {
+      for (const row of found) {
+        if (row.state === STATE_TOMBSTONE) continue;
+        if (this.gone.has(row.id)) this.violate(`a session that was gone is back. ${show(row)}`);
+        this.seen.add(row.id);
+      }
+    }
+    for (const unit of running) this.acknowledgedIsPresent(unit, rows);
+  }
+
+  /** Faults have ended, all units run, traffic has stopped or is slow: what must hold now. */
+  afterHealing(): void {
+    this.watch();
+    const { units } = this.picture;
+    const tables = units.map((unit) => rowsOf(unit).filter(({ state }) => state !== STATE_TOMBSTONE));
+    this.oneOwner(tables.flat());
+    if (this.picture.options.twin !== false) this.equal(tables);
+    const present = new Set(tables.flat().map(({ id }) => id));
+    for (const id of this.seen) if (!present.has(id)) this.gone.add(id);
+    for (const unit of units) if (unit.framesInHand() !== 0) this.violate(`${unit.name} keeps ${unit.framesInHand()} packet frames although nothing moves`);
+  }
+
+  private oneOwner(rows: readonly SeenRow[]): void {
+    const owners = new Map<string, SeenRow>();
+    for (const row of rows) {
+      if (row.owner !== wordOf(row.unit)) continue;
+      const other = owners.get(row.id);
+      if (other !== undefined) this.violate(`two owners. ${show(row)} and ${show(other)}`);
+      owners.set(row.id, row);
+    }
+    if (this.picture.options.twin === false) return;
+    for (const row of rows) if (!owners.has(row.id)) this.violate(`a replica whose owner has no such row. ${show(row)}`);
+  }
+
+  private equal(tables: readonly (readonly SeenRow[])[]): void {
+    const [first, ...others] = tables as [SeenRow[], ...SeenRow[][]];
+    const { units } = this.picture;
+    for (const [k, other] of others.entries()) {
+      const theirs = new Map(other.map((row) => [row.id, row]));
+      for (const row of first) {
+        const twin = theirs.get(row.id);
+        if (twin === undefined) this.violate(`${units[k + 1]?.name} lacks a row. ${show(row)}`);
+        const same =
+          twin.epoch === row.epoch && twin.version === row.version && twin.owner === row.owner && twin.tuples === row.tuples && twin.state === row.state;
+        if (!same) this.violate(`rows differ. ${show(row)} and ${show(twin)}`);
+        theirs.delete(row.id);
+      }
+      for (const row of theirs.values()) this.violate(`${units[0]?.name} lacks a row. ${show(row)}`);
+    }
+    for (const unit of units) {
+      for (const { unit: peer, name } of unit.plan.twin.peers) {
+        const members = unit.tables?.members;
+        if (members !== undefined && members.i[peer * members.strideWords + DIGESTS_EQUAL] !== 1)
+          this.violate(`${unit.name} has not proven its table equal to ${name}'s, yet it is`);
+      }
+    }
+  }
+
+  /** A row that its owner counts as replicated lies at that peer, this version or a newer one. */
+  private acknowledgedIsPresent(unit: SimUnit, rows: ReadonlyMap<SimUnit, readonly SeenRow[]>): void {
+    const now = this.picture.world.schedule.nowMicros;
+    for (const [peer, theirs] of rows) {
+      if (peer === unit || now - peer.emptiedMicros < ALIVE_AFTER_START_MICROS) continue;
+      const known = new Map(theirs.map((row) => [row.id, row]));
+      for (const row of rows.get(unit) as readonly SeenRow[]) {
+        if (row.owner !== wordOf(unit) || row.state === STATE_TOMBSTONE || ((row.acknowledged >> peer.plan.unit) & 1) === 0) continue;
+        const copy = known.get(row.id);
+        if (copy === undefined) this.violate(`${peer.name} acknowledged a row that it does not have. ${show(row)}`);
+        if (!notOlder(copy, row)) this.violate(`${peer.name} acknowledged a version that it does not have. ${show(row)} and ${show(copy)}`);
+      }
+    }
+  }
+
+  /** What the header counts is what there is. */
+  private counts(unit: SimUnit, rows: readonly SeenRow[]): void {
+    const header = unit.tables?.header.i;
+    if (header === undefined) return;
+    const live = rows.filter(({ state }) => state !== STATE_TOMBSTONE);
+    const owned = live.filter(({ owner }) => owner === wordOf(unit)).length;
+    const wrong = (what: string, counted: number | undefined, found: number) => this.violate(`${unit.name} counts ${counted} ${what}, there are ${found}`);
+    if (header[H.live] !== live.length) wrong("live sessions", header[H.live], live.length);
+    if (header[H.owned] !== owned) wrong("own sessions", header[H.owned], owned);
+    if (header[H.tombstones] !== rows.length - live.length) wrong("tombstones", header[H.tombstones], rows.length - live.length);
+  }
+
+  private violate(what: string): never {
+    this.picture.world.violate(what);
+  }
+}
+
+/** The owner word of a unit's present tables. */
+export function wordOf(unit: SimUnit): number {
+  return ownerWord(unit.plan.unit, (unit.tables?.header.i[H.incarnation] as number | undefined) ?? 0);
+}

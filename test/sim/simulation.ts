@@ -1,0 +1,172 @@
+// One seed, one story: a picture with settings drawn from the seed, hosts at work, faults, healing, and then the account.
+//
+//   start ── work and faults ── endAll ── work ends ── quiet ── invariants.afterHealing
+
+import { STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
+import { STATE_TOMBSTONE } from "../../firmware/fastpath/sessions.ts";
+import { Random } from "../../firmware/hal/sim/random.ts";
+import { describeFault, drawFaults, FAULT_KINDS, type Fault, FaultInjector, type FaultKind } from "./faults.ts";
+import { Invariants, rowsOf } from "./invariants.ts";
+import { Picture, type PictureOptions } from "./picture.ts";
+import { PolicyOracle } from "./policy-oracle.ts";
+import type { Transfer } from "./services.ts";
+import type { Builder, SimUnit } from "./unit.ts";
+import { Workload } from "./workload.ts";
+import { Violation } from "./world.ts";
+
+export interface SimulationOptions {
+  readonly build: Builder;
+  readonly seed: number;
+  /** Only faults of these kinds; all when absent. */
+  readonly kinds?: readonly FaultKind[];
+  /** Instead of settings drawn from the seed. */
+  readonly settings?: Partial<PictureOptions>;
+  readonly faults?: readonly Fault[];
+  readonly workMillis?: number;
+  readonly onNote?: (line: string) => void;
+}
+
+export interface SimulationResult {
+  readonly seed: number;
+  /** "" when everything held. */
+  readonly failure: string;
+  readonly settings: string;
+  readonly faults: readonly string[];
+  /** Last lines of the trace, when it failed. */
+  readonly trace: readonly string[];
+  readonly hash: string;
+  readonly virtualMillis: number;
+  readonly transfers: number;
+  readonly exchanges: number;
+  readonly answered: number;
+  readonly excused: number;
+  readonly packets: number;
+}
+
+const WORK_MILLIS = 8_000;
+const DRAIN_MILLIS = 120_000;
+const QUIET_MILLIS = 6_000;
+const WATCH_MILLIS = 100;
+const TRACE_LINES = 120;
+
+export function simulate(options: SimulationOptions): SimulationResult {
+  const random = new Random(options.seed, "simulation");
+  const settings = { ...drawSettings(random), ...options.settings };
+  const faults =
+    options.faults ??
+    drawFaults(random.fork("faults"), { count: random.between(1, 12), untilMillis: options.workMillis ?? WORK_MILLIS, kinds: options.kinds ?? FAULT_KINDS });
+  const picture = new Picture(options.seed, { ...settings, build: options.build });
+  const { world } = picture;
+  world.trace.onNote = options.onNote ?? null;
+  const workload = new Workload(picture, { everyMillis: random.between(10, 150), downloadBytesMost: random.between(10_000, 600_000) });
+  const injector = new FaultInjector(picture);
+  const oracle = new PolicyOracle(world);
+  const losses = new Losses(picture, workload);
+  injector.onLoss = (unit) => losses.before(unit);
+  let failure = "";
+  try {
+    tell(picture, workload, injector, faults, losses, options.workMillis ?? WORK_MILLIS);
+    if (oracle.forbidden === 0 && workload.forbidden.length > 5) world.violate("the oracle saw no forbidden packet: it does not look");
+  } catch (error) {
+    failure = error instanceof Violation ? error.message : String((error as Error).stack);
+  }
+  return {
+    seed: options.seed,
+    failure,
+    settings: JSON.stringify(settings),
+    faults: faults.map(describeFault),
+    trace: failure === "" ? [] : world.trace.tail(TRACE_LINES),
+    hash: world.trace.hash,
+    virtualMillis: world.schedule.nowMicros / 1_000,
+    transfers: workload.transfers.length,
+    exchanges: workload.exchanges.length,
+    answered: workload.exchanges.filter(({ answers }) => answers > 0).length,
+    excused: losses.excused.size,
+    packets: world.tracker.arrived,
+  };
+}
+
+function drawSettings(random: Random): Partial<PictureOptions> {
+  const short = { tcpOpening: 5_000, tcpClosing: 3_000, udpOneWay: 3_000, udpBothWays: 4_000, icmpQuery: 3_000, tcpReset: 2_000 };
+  return {
+    mode: random.chance(0.25) ? "transparent" : "routed",
+    partition: random.chance(0.5) ? "stop" : "local",
+    firstPacket: random.pick(["query", "hold", "none"]),
+    sessions: random.pick([1_024, 2_048]),
+    distanceMicros: Math.round(50 * 100 ** random.fraction()),
+    twinMtuBytes: random.pick([1_500, 1_600]),
+    ...(random.chance(0.5) && { idleMillis: short }),
+  };
+}
+
+function tell(picture: Picture, workload: Workload, injector: FaultInjector, faults: readonly Fault[], losses: Losses, workMillis: number): void {
+  const { world } = picture;
+  const invariants = new Invariants(picture);
+  let nextWatch = 0;
+  world.observe = () => {
+    if (world.schedule.nowMicros < nextWatch) return;
+    nextWatch = world.schedule.nowMicros + WATCH_MILLIS * 1_000;
+    invariants.watch();
+  };
+  picture.start();
+  workload.start();
+  injector.play(faults);
+  world.run(workMillis);
+  injector.endAll();
+  world.note("all faults are over");
+  // Work goes on a while on the healed system: what starts now must succeed.
+  const before = workload.transfers.length;
+  world.run(2_000);
+  workload.stop();
+  world.runUntil(() => workload.open === 0, DRAIN_MILLIS, 100);
+  for (const [k, transfer] of workload.transfers.entries()) {
+    if (!transfer.complete && !losses.excused.has(transfer))
+      world.violate(`a transfer was lost: ${describeTransfer(transfer)}${k >= before ? ", although all faults were over when it began" : ""}`);
+  }
+  for (const transfer of workload.forbidden) if (transfer.established) world.violate(`a forbidden connection was established: ${describeTransfer(transfer)}`);
+  world.run(QUIET_MILLIS);
+  invariants.afterHealing();
+}
+
+function describeTransfer(transfer: Transfer): string {
+  const { client, connection, end, receivedBytes, wantedBytes, startedMicros, established } = transfer;
+  const ports = `${connection.settings.localPort} to ${connection.settings.remotePort}`;
+  return `${client.name} ${ports}, begun at ${Math.round(startedMicros / 1_000)} ms, ${established ? "established" : "never established"}, ${end ?? "still open"}, ${receivedBytes}/${wantedBytes} bytes`;
+}
+
+/** Which transfers may fail: those whose session lay nowhere else when a unit lost its memory. */
+class Losses {
+  readonly excused = new Set<Transfer>();
+  private readonly picture: Picture;
+  private readonly workload: Workload;
+
+  constructor(picture: Picture, workload: Workload) {
+    this.picture = picture;
+    this.workload = workload;
+  }
+
+  before(unit: SimUnit): void {
+    const others = this.picture.units.filter((other) => other !== unit && other.isRunning);
+    const elsewhere = new Map(others.flatMap(rowsOf).map((row) => [row.id, row]));
+    const safe = new Set<string>();
+    for (const row of rowsOf(unit)) {
+      const copy = elsewhere.get(row.id);
+      const held = copy !== undefined && copy.state !== STATE_TOMBSTONE && copy.epoch >= row.epoch && ((copy.version - row.version) | 0) >= 0;
+      if (held && STATE_NAMES[row.state] === "established") safe.add(this.portOf(row.unit, row.row));
+    }
+    for (const row of elsewhere.values())
+      if (row.state !== STATE_TOMBSTONE && STATE_NAMES[row.state] === "established") safe.add(this.portOf(row.unit, row.row));
+    for (const transfer of this.workload.transfers) {
+      if (transfer.end === null && !safe.has(String(transfer.connection.settings.localPort))) this.excused.add(transfer);
+    }
+  }
+
+  /** The originator's port names a transfer well enough. */
+  private portOf(unit: SimUnit, row: number): string {
+    const tables = unit.tables;
+    if (tables === null) return "";
+    const { i, strideWords } = tables.sessions;
+    const bytes = new Uint8Array(i.buffer, i.byteOffset + (row * strideWords + 10) * 4, 2);
+    return String(((bytes[0] as number) << 8) | (bytes[1] as number));
+  }
+}
