@@ -60,6 +60,25 @@ export const EVENTS_KEPT = 100_000;
 /** Replay window of one key and path, in frames (RFC 6479 style). */
 export const REPLAY_WINDOW = 8_192;
 export const DIGEST_BUCKETS = 256;
+/** How often a unit greets a peer that has not proved itself yet, and the least time between two answers to it. */
+export const HELLO_MILLIS = 100;
+export const HELLO_ANSWER_MILLIS = 5;
+/** Greetings that are verified per breath: each costs a hash, and anybody on the wire can send them. */
+export const HELLOS_PER_BREATH = 16;
+/** A sealing key is replaced after so many frames or so long; the old one opens frames until this long after the new one did. */
+export const KEY_FRAMES = 2 ** 30;
+export const KEY_MILLIS = 3_600_000;
+export const KEY_RETIRE_MILLIS = 2_000;
+/** Frames that wait per transmit class of the twin port, and frames that one flush seals. */
+export const TWIN_QUEUE = 512;
+export const SEAL_BATCH = 512;
+/** Payload that every twin segment carries; more is discovered. */
+export const TWIN_MTU_BYTES = 1_500;
+/** MTU probing: between two probes, and between two checks of what was found. */
+export const PROBE_MILLIS = 200;
+export const PROBE_CHECK_MILLIS = 10_000;
+/** Succession records kept per unit, newest incarnations first. */
+export const SUCCESSIONS_PER_UNIT = 4;
 /** A direction that advanced by half of this (or of its largest window, if larger) makes its row dirty. */
 export const REFRESH_BYTES = 1_048_576;
 
@@ -96,6 +115,9 @@ export function assertLimits(): void {
     ["a burst of events fits the ring", EVENT_BURST < EVENTS],
     ["the event log keeps more than the ring", EVENTS_KEPT >= EVENTS],
     ["a refresh is rarer than a checkpoint", CHECKPOINT_REFRESH_MILLIS > CHECKPOINT_MILLIS],
+    ["a twin queue and a seal batch are powers of two", power(TWIN_QUEUE) && power(SEAL_BATCH)],
+    ["a twin frame fits a packet frame", TWIN_MTU_BYTES + 14 <= PACKET_BYTES_MOST],
+    ["the replay window is whole words", REPLAY_WINDOW % 32 === 0],
     ["a rejoin ends before a restart's grace", REJOIN_LIMIT_MILLIS < RESTART_GRACE_MILLIS],
   ];
   for (const [sentence, holds] of must) if (!holds) throw new Error(`limits.ts: it must hold that ${sentence}`);

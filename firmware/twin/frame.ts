@@ -19,6 +19,7 @@
 // (PROTOCOL.md: field lists are exchanged at HELLO).
 
 import { SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../hal/contracts.ts";
+import { PORTS } from "../limits.ts";
 
 export const ETHERTYPE_TWIN = 0x88b5;
 export const ETHERNET_BYTES = 14;
@@ -41,6 +42,56 @@ export const KIND_SEALED = 2;
 
 /** Path 0 is the twin port; path 1 + n is data port n. */
 export const PATH_TWIN = 0;
+export const PATHS = PORTS + 1;
+
+// HELLO: clear, twin header with zero key and counter, body, HMAC-SHA256 (32) over header and body. hello.ts judges it.
+
+/** Drawn by each dataplane start, 16 bytes. */
+export const H_DRAW = 0;
+/** The peer's draw as its last greeting said; zeroes: none heard. */
+export const H_YOUR_DRAW = 16;
+/** Fresh for each association that this side will accept, 16 bytes. */
+export const H_CHALLENGE = 32;
+/** The peer's challenge, given back; zeroes: none heard. */
+export const H_ANSWER = 48;
+/** What both sites must agree on, hashed to 16 bytes. */
+export const H_AGREEMENT = 64;
+export const H_INCARNATION = 80;
+/** Highest incarnation of the receiver that the sender has seen. */
+export const H_SEEN = 84;
+/** Burned-in address of the twin port, 6 bytes, and its MTU, 2 bytes. */
+export const H_MAC = 88;
+export const H_MTU = 94;
+/** HELLO_* */
+export const H_FLAGS = 96;
+/** Replicated fields: how many, then one hash of 4 bytes each, in the order of the sender's row. */
+export const H_FIELDS = 97;
+export const H_FIELD_LIST = 100;
+export const HELLO_MAC_BYTES = 32;
+/** The sender has not opened a sealed frame of the receiver's yet: answer. */
+export const HELLO_WANTS_ANSWER = 1;
+
+// Heartbeat record body, on every path to every peer.
+
+/** Grows by one per heartbeat on this path to this peer. */
+export const B_SEQUENCE = 0;
+/** ROLE_NAMES; BEAT_* flags; bit u: unit u is heard; bit u: the twin path to u works both ways. */
+export const B_ROLE = 4;
+export const B_FLAGS = 5;
+export const B_HEARS = 6;
+export const B_REACHES = 7;
+export const B_TERM = 8;
+export const B_INCARNATION = 12;
+/** Highest incarnation of the receiver that the sender has seen. */
+export const B_SEEN = 16;
+/** Hash over the sender's succession records: differing tables are sent again. */
+export const B_SUCCESSIONS = 20;
+/** Per path of the receiver: last sequence heard, and how long ago (us). */
+export const B_ECHO = 24;
+export const ECHO_BYTES = 8;
+export const HEARTBEAT_BYTES = B_ECHO + PATHS * ECHO_BYTES;
+/** The sender may become active. */
+export const BEAT_ELIGIBLE = 1;
 
 export const RECORD_HEADER_BYTES = 4;
 /** Bytes around the records of one frame. */

@@ -1,0 +1,187 @@
+// What this unit shares with one peer: draws, challenge, keys, counters, replay windows. hello.ts makes associations,
+// this file keeps them and rotates their keys.
+//
+//   sender                                     receiver
+//   KEY_OFFER n+1 (with each heartbeat) ─────► installs n+1 unless n-1 still retires
+//                  ◄───────────────────────── KEY_READY n+1
+//   seals under n+1 from now on ─────────────► first frame verifies: n opens frames for KEY_RETIRE_MILLIS more
+//
+// Counters grow from this unit's start to its end, whatever happens to associations and keys; each start has a draw of its
+// own. So no counter meets a key twice, even if an association with the same draws were ever made again.
+
+import type { Entropy, Sealer } from "../hal/contracts.ts";
+import { KEY_FRAMES, KEY_MILLIS, KEY_RETIRE_MILLIS, TWIN_MTU_BYTES } from "../limits.ts";
+import { PATHS } from "./frame.ts";
+import { DRAW_BYTES, type Keyring } from "./keys.ts";
+import type { ReplayWindows } from "./replay.ts";
+
+/** Sealer slots per peer: sending keys by parity, then receiving keys by parity. */
+const SLOTS_PER_UNIT = 4;
+const NO_KEY = -1;
+
+/** What all associations of a unit have in common. */
+export interface Household {
+  readonly unit: number;
+  readonly keyring: Keyring;
+  readonly sealer: Sealer;
+  readonly entropy: Entropy;
+  readonly windows: ReplayWindows;
+  /** Drawn at this start. */
+  readonly draw: Uint8Array;
+  /** When a sending key is replaced; limits.ts unless a test is in a hurry. */
+  readonly keyFrames?: number;
+  readonly keyMillis?: number;
+}
+
+/** Replay windows that a unit's `ReplayWindows` must hold for units 0..units-1. */
+export function windowsFor(units: number): number {
+  return units * 2 * PATHS;
+}
+
+export class Association {
+  readonly unit: number;
+  /** Keys exist. */
+  agreed = false;
+  /** A frame of the peer was opened with them: it has them too. */
+  confirmed = false;
+  /** The start of the peer that the keys are for; zeroes before the first association. */
+  readonly peerDraw = new Uint8Array(DRAW_BYTES);
+  /** What the next greeting must answer to be accepted. */
+  readonly challenge = new Uint8Array(DRAW_BYTES);
+  /** The peer's last authentic greeting: its draw and its challenge, given back in ours. */
+  readonly heardDraw = new Uint8Array(DRAW_BYTES);
+  readonly heardChallenge = new Uint8Array(DRAW_BYTES);
+  /** Learnt from the accepted greeting. */
+  readonly mac = new Uint8Array(6);
+  peerMtuBytes = TWIN_MTU_BYTES;
+  commonWords: Int32Array = new Int32Array(0);
+  /** Counter that was drawn last, by path. Never goes back. */
+  readonly counters = new Float64Array(PATHS);
+  sendSlot = NO_KEY;
+  /** Number of the key in `sendSlot`; its low byte travels. */
+  sendNumber = 0;
+  private sendFrames = 0;
+  private sendSinceMicros = 0;
+  /** Receiving keys by parity of their number; NO_KEY: none. */
+  private readonly receiveNumbers = new Int32Array(2).fill(NO_KEY);
+  private receiveNewest = 0;
+  private retireAtMicros = Number.POSITIVE_INFINITY;
+  private readonly house: Household;
+  private readonly base: number;
+  private readonly keyFrames: number;
+  private readonly keyMicros: number;
+
+  constructor(unit: number, house: Household) {
+    this.unit = unit;
+    this.house = house;
+    this.base = unit * SLOTS_PER_UNIT;
+    this.keyFrames = house.keyFrames ?? KEY_FRAMES;
+    this.keyMicros = (house.keyMillis ?? KEY_MILLIS) * 1000;
+    house.entropy.fill(this.challenge);
+  }
+
+  /** The peer answered our challenge: keys for this pair of starts are made, the challenge is spent. */
+  accept(peerDraw: Uint8Array, nowMicros: number): void {
+    const house = this.house;
+    house.entropy.fill(this.challenge);
+    // The same start again (a duplicate, a repeated handshake) has its keys already; making them anew would forget the replay windows.
+    if (this.agreed && sameBytes(peerDraw, this.peerDraw)) return;
+    for (let slot = this.base; slot < this.base + SLOTS_PER_UNIT; slot++) house.sealer.remove(slot);
+    this.peerDraw.set(peerDraw);
+    this.agreed = true;
+    this.confirmed = false;
+    this.receiveNumbers.fill(NO_KEY);
+    this.receiveNewest = 0;
+    this.retireAtMicros = Number.POSITIVE_INFINITY;
+    this.installReceiving(0);
+    this.installSending(0, nowMicros);
+  }
+
+  /** Header's key byte → parity of the receiving key, or -1. */
+  parityOf(keyByte: number): number {
+    for (let parity = 0; parity < 2; parity = (parity + 1) | 0) {
+      const number = this.receiveNumbers[parity] as number;
+      if (number !== NO_KEY && (number & 0xff) === keyByte) return parity;
+    }
+    return NO_KEY;
+  }
+
+  receiveSlot(parity: number): number {
+    return this.base + 2 + parity;
+  }
+
+  /** Replay window of a receiving key and path. */
+  window(parity: number, path: number): number {
+    return (this.unit * 2 + parity) * PATHS + path;
+  }
+
+  /** A frame under this receiving key verified. */
+  verified(parity: number, nowMicros: number): void {
+    this.confirmed = true;
+    const number = this.receiveNumbers[parity] as number;
+    if (number <= this.receiveNewest) return;
+    this.receiveNewest = number;
+    this.retireAtMicros = nowMicros + KEY_RETIRE_MILLIS * 1000;
+  }
+
+  /** Draws the next counter of a path for a frame that is sealed now. */
+  nextCounter(path: number): void {
+    this.counters[path] = (this.counters[path] as number) + 1;
+    this.sendFrames = (this.sendFrames + 1) | 0;
+  }
+
+  /** The key number to offer now, or -1: the sending key is fresh enough. */
+  offer(nowMicros: number): number {
+    if (!this.agreed) return NO_KEY;
+    return this.sendFrames >= this.keyFrames || nowMicros - this.sendSinceMicros >= this.keyMicros ? this.sendNumber + 1 : NO_KEY;
+  }
+
+  /** The peer offers receiving key `number`: installs it if it is the next one. True: answer that it is ready. */
+  offered(number: number): boolean {
+    const parity = number & 1;
+    if (this.receiveNumbers[parity] === number) return true;
+    if (number !== this.receiveNewest + 1 || this.receiveNumbers[parity] !== NO_KEY) return false;
+    this.installReceiving(number);
+    return true;
+  }
+
+  /** The peer has installed sending key `number`: seals under it from now on, if it is the one on offer. */
+  ready(number: number, nowMicros: number): void {
+    if (number !== this.sendNumber + 1 || this.offer(nowMicros) !== number) return;
+    const old = this.sendSlot;
+    this.installSending(number, nowMicros);
+    this.house.sealer.remove(old);
+  }
+
+  /** Now and then: removes the receiving key whose time is over. */
+  tick(nowMicros: number): void {
+    if (nowMicros < this.retireAtMicros) return;
+    this.retireAtMicros = Number.POSITIVE_INFINITY;
+    const parity = (this.receiveNewest + 1) & 1;
+    this.receiveNumbers[parity] = NO_KEY;
+    this.house.sealer.remove(this.receiveSlot(parity));
+  }
+
+  private installSending(number: number, nowMicros: number): void {
+    const { keyring, sealer, unit, draw } = this.house;
+    this.sendNumber = number;
+    this.sendSlot = this.base + (number & 1);
+    this.sendFrames = 0;
+    this.sendSinceMicros = nowMicros;
+    sealer.install(this.sendSlot, keyring.sealingKey(unit, this.unit, draw, this.peerDraw, number));
+  }
+
+  private installReceiving(number: number): void {
+    const { keyring, sealer, unit, draw, windows } = this.house;
+    const parity = number & 1;
+    this.receiveNumbers[parity] = number;
+    for (let path = 0; path < PATHS; path++) windows.reset(this.window(parity, path));
+    sealer.install(this.receiveSlot(parity), keyring.sealingKey(this.unit, unit, this.peerDraw, draw, number));
+  }
+}
+
+/** Compares draws; not secret, so not in constant time. */
+export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  for (let k = 0; k < one.length; k++) if (one[k] !== other[k]) return false;
+  return one.length === other.length;
+}

@@ -1,0 +1,550 @@
+// The link to all peers: association, heartbeats on every path, keys, MTU, and the channel on which the rest of the twin
+// sends its records. No timers: the dataplane's loop drives it.
+//
+//   each breath:   receive ─► (the rest of the twin) ─► tick ─► flush
+//
+//              ┌ hello, association, keys ┐
+//   inbox ─────┤ paths, probe             ├───── outbox
+//              └ records of others ─► RecordReceiver, Standing
+//
+// A peer is *linked* when keys are agreed and the twin path works both ways: only then do records flow. Heartbeats and
+// greetings go on every path, so that a cut twin path is not taken for a death, nor a restart behind it for silence.
+
+import { eventKind } from "../fastpath/event-kinds.ts";
+import type { EventRing } from "../fastpath/events.ts";
+import { word } from "../fastpath/memory/layout.ts";
+import { counterRow, MEMBERS, SESSIONS, type Tables } from "../fastpath/memory/tables.ts";
+import { type Entropy, type PacketMemory, PORT_UP, type Port, SEAL_HEADER_BYTES, SEAL_TAG_BYTES, type Sealer } from "../hal/contracts.ts";
+import { HELLO_ANSWER_MILLIS, HELLO_MILLIS, HELLOS_PER_BREATH, PACKET_BYTES_MOST, TWIN_MTU_BYTES, UNITS } from "../limits.ts";
+import type { PlannedPeer } from "../plan.ts";
+import { Association, type Household, windowsFor } from "./association.ts";
+import { FieldList } from "./fields.ts";
+import {
+  B_FLAGS,
+  B_HEARS,
+  B_INCARNATION,
+  B_REACHES,
+  B_ROLE,
+  B_SEEN,
+  B_SEQUENCE,
+  B_SUCCESSIONS,
+  B_TERM,
+  type Channel,
+  CLASS_HEARTBEAT,
+  ETHERNET_BYTES,
+  H_FLAGS,
+  H_INCARNATION,
+  H_SEEN,
+  HEARTBEAT_BYTES,
+  HELLO_WANTS_ANSWER,
+  PATH_TWIN,
+  PATHS,
+  RECORD_HEADER_BYTES,
+  RECORD_HEARTBEAT,
+  RECORD_KEY_OFFER,
+  RECORD_KEY_READY,
+  RECORD_PROBE,
+  RECORD_PROBE_ANSWER,
+  RECORD_SUCCESSION,
+  type RecordReceiver,
+} from "./frame.ts";
+import { Greeter, HELLO_ACCEPTED, HELLO_DIFFERS, HELLO_FORGED } from "./hello.ts";
+import { Inbox, type Opened } from "./inbox.ts";
+import { DRAW_BYTES, Keyring } from "./keys.ts";
+import { BROADCAST_MAC, GROUP_MAC, Outbox } from "./outbox.ts";
+import { Paths } from "./paths.ts";
+import { MtuProbe } from "./probe.ts";
+import { ReplayWindows } from "./replay.ts";
+
+const MEMBER_WORDS = MEMBERS.strideWords;
+const M_LAST_HEARD = word(MEMBERS, "lastHeard");
+const M_TWIN_PATH = word(MEMBERS, "twinPath");
+const M_DATA_PATH = word(MEMBERS, "dataPath");
+const M_ROUND_TRIP = word(MEMBERS, "roundTrip");
+const M_HEARTBEATS_F64 = word(MEMBERS, "heartbeatsReceived") >> 1;
+const M_REJECTED_F64 = word(MEMBERS, "framesRejected") >> 1;
+const M_ASSOCIATED = word(MEMBERS, "associated");
+const M_MTU = word(MEMBERS, "mtu");
+const FRAMES_SEALED = counterRow("frames-sealed");
+const FRAMES_OPENED = counterRow("frames-opened");
+const FRAMES_REJECTED = counterRow("frames-rejected");
+
+const EVENT_ASSOCIATED = eventKind("peer-associated");
+const EVENT_LOST = eventKind("peer-lost");
+const EVENT_PATH_UP = eventKind("path-up");
+const EVENT_PATH_DOWN = eventKind("path-down");
+const EVENT_KEY_REJECTED = eventKind("key-rejected");
+const EVENT_DIFFERS = eventKind("agreement-differs");
+const EVENT_REJECTED = eventKind("frames-rejected");
+
+/** Paths are looked at this often, however fast the loop runs. */
+const CHECK_MICROS = 1_000;
+/** The same complaint about a peer is repeated this often at most. */
+const COMPLAINT_MICROS = 10_000_000;
+const SEALED_OVERHEAD_BYTES = SEAL_HEADER_BYTES + SEAL_TAG_BYTES;
+
+/** This unit's standing among its peers, as heartbeats tell it; roles.ts keeps it. */
+export interface Standing {
+  readonly role: number;
+  readonly term: number;
+  readonly incarnation: number;
+  /** BEAT_* */
+  readonly flags: number;
+  /** Equal tables of successions have equal hashes. */
+  readonly successionHash: number;
+  /** Highest incarnation known of a unit. */
+  seenIncarnation(unit: number): number;
+  /** A new start of the peer was accepted. `seen`: highest incarnation of ours that it knows. */
+  greeted(unit: number, incarnation: number, seen: number, nowMicros: number): void;
+  /** A heartbeat's body. */
+  beat(unit: number, view: DataView, body: number, nowMicros: number): void;
+  /** Writes the records that `unit` lacks as whole records at `at`; returns their bytes, at most `roomBytes`. */
+  append(unit: number, view: DataView, at: number, roomBytes: number): number;
+  /** A record of types 48 and up. */
+  record(from: number, type: number, flags: number, view: DataView, body: number, bodyBytes: number, nowMicros: number): void;
+}
+
+export interface LinkOptions {
+  readonly unit: number;
+  readonly peers: readonly PlannedPeer[];
+  /** Pre-shared key, hex. */
+  readonly secret: string;
+  readonly agreementHash: string;
+  readonly heartbeatMillis: number;
+  readonly heartbeatMisses: number;
+  /** Ports by number, null where there is none. */
+  readonly ports: readonly (Port | null)[];
+  readonly twinPort: number;
+  readonly packets: PacketMemory;
+  readonly sealer: Sealer;
+  readonly entropy: Entropy;
+  readonly tables: Pick<Tables, "members" | "counters">;
+  readonly notes: Pick<EventRing, "note">;
+  readonly standing: Standing;
+  /** Replicated fields; this firmware's session rows unless a test has others. */
+  readonly fields?: FieldList;
+  /** When sealing keys are replaced; limits.ts unless a test is in a hurry. */
+  readonly keyFrames?: number;
+  readonly keyMillis?: number;
+}
+
+export class Link implements Channel, Opened {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly paths: Paths;
+  private readonly unit: number;
+  private readonly peers: Int32Array;
+  private readonly packets: PacketMemory;
+  private readonly ports: readonly (Port | null)[];
+  private readonly twinPort: Port;
+  private readonly twinNumber: number;
+  private readonly standing: Standing;
+  private readonly notes: Pick<EventRing, "note">;
+  private readonly tables: Pick<Tables, "members" | "counters">;
+  private readonly greeter: Greeter;
+  private readonly inbox: Inbox;
+  private readonly outbox: Outbox;
+  private readonly associations: (Association | null)[];
+  private readonly probes: (MtuProbe | null)[];
+  private receiver: RecordReceiver | null = null;
+  private readonly heartbeatMicros: number;
+  private readonly detectMicros: number;
+  private nowMicros = 0;
+  private checkDueMicros = 0;
+  private beatDueMicros = 0;
+  private helloBudget = 0;
+  /** By unit. */
+  private readonly linked = new Uint8Array(UNITS);
+  private readonly isFresh = new Uint8Array(UNITS);
+  private readonly helloDue = new Float64Array(UNITS);
+  private readonly answerDue = new Float64Array(UNITS);
+  private readonly complaintDue = new Float64Array(UNITS);
+  private readonly rejectionDue = new Float64Array(UNITS);
+  private readonly rejectedTold = new Float64Array(UNITS);
+  private readonly keyReady = new Int32Array(UNITS).fill(-1);
+  private countedSealed = 0;
+  private countedOpened = 0;
+  private countedRejected = 0;
+
+  /** Throws when the secret is too short or there is no twin port. */
+  constructor(options: LinkOptions) {
+    const twinPort = options.ports[options.twinPort];
+    if (twinPort === undefined || twinPort === null) throw new Error(`twin: there is no port ${options.twinPort} for the twin`);
+    this.unit = options.unit;
+    this.peers = Int32Array.from(options.peers, (peer) => peer.unit);
+    this.packets = options.packets;
+    this.bytes = options.packets.bytes;
+    this.view = options.packets.view;
+    this.twinPort = twinPort;
+    this.twinNumber = options.twinPort;
+    this.ports = Array.from({ length: PATHS }, (_, path) =>
+      path === PATH_TWIN ? twinPort : path - 1 === options.twinPort ? null : (options.ports[path - 1] ?? null),
+    );
+    this.standing = options.standing;
+    this.notes = options.notes;
+    this.tables = options.tables;
+    this.heartbeatMicros = options.heartbeatMillis * 1000;
+    this.detectMicros = this.heartbeatMicros * options.heartbeatMisses;
+    this.paths = new Paths(this.ports, this.detectMicros);
+    const house = openHouse(options);
+    const isPeer = (unit: number): boolean => this.peers.includes(unit);
+    this.associations = Array.from({ length: UNITS }, (_, unit) => (isPeer(unit) ? new Association(unit, house) : null));
+    this.probes = Array.from({ length: UNITS }, (_, unit) => (isPeer(unit) ? new MtuProbe() : null));
+    const shared = { unit: options.unit, packets: options.packets, sealer: options.sealer, associations: this.associations };
+    this.outbox = new Outbox({ ...shared, ports: this.ports });
+    this.inbox = new Inbox({ ...shared, twinPort, windows: house.windows, opened: this });
+    this.greeter = new Greeter({
+      packets: options.packets,
+      house,
+      fields: options.fields ?? new FieldList(SESSIONS),
+      agreementHash: options.agreementHash,
+      mac: twinPort.mac,
+      mtuBytes: twinPort.mtuBytes,
+    });
+  }
+
+  /** Who receives the records of the rest of the twin; call once, before the first breath. */
+  connect(receiver: RecordReceiver): void {
+    this.receiver = receiver;
+  }
+
+  /** First in each breath: reads the twin port and the frames held from data ports. */
+  receive(nowMicros: number): void {
+    this.nowMicros = nowMicros;
+    this.helloBudget = HELLOS_PER_BREATH;
+    this.inbox.receive();
+  }
+
+  /** A frame of ETHERTYPE_TWIN that came in on data port `port`; takes it. It is read with the next `receive`. */
+  frame(port: number, offset: number, lengthBytes: number): void {
+    this.inbox.hold(port + 1, offset, lengthBytes);
+  }
+
+  /** Each breath, after `receive`: path states, greetings, heartbeats, keys, probes. Cheap when nothing is due. */
+  tick(nowMicros: number): void {
+    this.nowMicros = nowMicros;
+    if (nowMicros < this.checkDueMicros) return;
+    this.checkDueMicros = nowMicros + CHECK_MICROS;
+    const isBeatDue = nowMicros >= this.beatDueMicros;
+    // Behind by more than a beat: what was missed is not made up for.
+    if (isBeatDue) this.beatDueMicros = Math.max(this.beatDueMicros + this.heartbeatMicros, nowMicros + this.heartbeatMicros / 2);
+    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
+      const unit = this.peers[k] as number;
+      const association = this.associations[unit] as Association;
+      this.refresh(unit);
+      association.tick(nowMicros);
+      if (!association.confirmed && nowMicros >= (this.helloDue[unit] as number)) this.greetEverywhere(association);
+      if (!isBeatDue) continue;
+      if (association.agreed) this.beatEverywhere(association);
+      this.tell(unit);
+    }
+    if (isBeatDue) this.count();
+  }
+
+  /** Last in each breath: seals and transmits everything, and flushes the twin port. Data ports are flushed by their user. */
+  flush(nowMicros: number): void {
+    this.nowMicros = nowMicros;
+    this.outbox.flush();
+    this.twinPort.flush();
+  }
+
+  reserve(unit: number, type: number, flags: number, bodyBytes: number, txClass: number): number {
+    return this.linked[unit] === 1 ? this.outbox.reserve(unit, type, flags, bodyBytes, txClass) : -1;
+  }
+
+  sendInPlace(unit: number, type: number, flags: number, recordOffset: number, bodyBytes: number, txClass: number): boolean {
+    return this.linked[unit] === 1 && this.outbox.sendInPlace(unit, type, flags, recordOffset, bodyBytes, txClass);
+  }
+
+  bodyBytesMost(unit: number): number {
+    const most = this.outbox.bodyMost[unit] as number;
+    return most === 0 ? 0 : most - RECORD_HEADER_BYTES;
+  }
+
+  associated(unit: number): boolean {
+    return this.linked[unit] === 1;
+  }
+
+  /** Word positions in our session rows that `unit` knows too, in the order in which rows travel. Constant from `associated` to `lost`. */
+  commonFields(unit: number): Int32Array {
+    return (this.associations[unit] as Association | null)?.commonWords ?? new Int32Array(0);
+  }
+
+  /** Frames that wait in a transmit class. */
+  queued(txClass: number): number {
+    return this.outbox.queued(txClass);
+  }
+
+  // What the inbox found.
+
+  hello(unit: number, path: number, header: number, bodyBytes: number): void {
+    if (this.helloBudget <= 0) return;
+    this.helloBudget = (this.helloBudget - 1) | 0;
+    const association = this.associations[unit] as Association;
+    const result = this.greeter.judge(header, bodyBytes, association, this.nowMicros);
+    const body = header + SEAL_HEADER_BYTES;
+    if (result === HELLO_FORGED) {
+      this.inbox.rejected[unit] = (this.inbox.rejected[unit] as number) + 1;
+      this.complain(unit, EVENT_KEY_REJECTED);
+      return;
+    }
+    if (result === HELLO_DIFFERS) this.complain(unit, EVENT_DIFFERS);
+    const wantsAnswer = ((this.bytes[body + H_FLAGS] as number) & HELLO_WANTS_ANSWER) !== 0;
+    const isAccepted = result === HELLO_ACCEPTED;
+    if (isAccepted) this.begin(association, this.view.getUint32(body + H_INCARNATION), this.view.getUint32(body + H_SEEN));
+    if (isAccepted || (wantsAnswer && this.nowMicros >= (this.answerDue[unit] as number))) {
+      this.answerDue[unit] = this.nowMicros + HELLO_ANSWER_MILLIS * 1000;
+      this.greet(association, path, !association.agreed);
+    }
+    if (isAccepted) this.beatEverywhere(association);
+  }
+
+  verified(unit: number, path: number, parity: number): void {
+    (this.associations[unit] as Association).verified(parity, this.nowMicros);
+    this.paths.heard(unit, path, this.nowMicros);
+  }
+
+  record(unit: number, type: number, flags: number, body: number, bodyBytes: number, frame: number, counter: number, path: number, peerPath: number): boolean {
+    if (type < 16) {
+      this.ownRecord(unit, type, body, bodyBytes, path, peerPath);
+      return false;
+    }
+    if (type >= RECORD_SUCCESSION) {
+      this.standing.record(unit, type, flags, this.view, body, bodyBytes, this.nowMicros);
+      return false;
+    }
+    return this.receiver?.record(unit, type, flags, body, bodyBytes, frame, counter) ?? false;
+  }
+
+  private ownRecord(unit: number, type: number, body: number, bodyBytes: number, path: number, peerPath: number): void {
+    const association = this.associations[unit] as Association;
+    if (type === RECORD_HEARTBEAT && bodyBytes >= HEARTBEAT_BYTES) this.onHeartbeat(association, body, path, peerPath);
+    else if (bodyBytes < 4) return;
+    else if (type === RECORD_PROBE) this.answerProbe(unit, bodyBytes);
+    else if (type === RECORD_PROBE_ANSWER) this.onProbeAnswer(unit, this.view.getUint32(body));
+    else if (type === RECORD_KEY_READY) association.ready(this.view.getUint32(body), this.nowMicros);
+    else if (type === RECORD_KEY_OFFER) {
+      const number = this.view.getUint32(body);
+      if (association.offered(number)) this.keyReady[unit] = number;
+    }
+  }
+
+  private onHeartbeat(association: Association, body: number, path: number, peerPath: number): void {
+    const unit = association.unit;
+    const wasUp = this.paths.isUp(unit, path);
+    const beats = unit * (MEMBER_WORDS >> 1) + M_HEARTBEATS_F64;
+    this.tables.members.f[beats] = (this.tables.members.f[beats] as number) + 1;
+    this.paths.beat(unit, peerPath, path, this.view, body, this.view.getInt32(body + B_SEQUENCE), this.nowMicros);
+    this.standing.beat(unit, this.view, body, this.nowMicros);
+    this.refresh(unit);
+    // Until the path works the peer waits for our echo: do not let it wait for the next beat.
+    if (!wasUp) this.beatOn(association, path);
+  }
+
+  /** A new start of the peer was accepted: everything about the earlier one is void. */
+  private begin(association: Association, incarnation: number, seen: number): void {
+    const unit = association.unit;
+    this.unlink(unit);
+    this.outbox.forget(unit);
+    this.paths.restart(unit);
+    this.isFresh[unit] = 1;
+    this.keyReady[unit] = -1;
+    this.helloDue[unit] = this.nowMicros + HELLO_MILLIS * 1000;
+    this.setMtu(unit, Math.min(TWIN_MTU_BYTES, this.twinPort.mtuBytes));
+    this.standing.greeted(unit, incarnation, seen, this.nowMicros);
+  }
+
+  /** Brings the states of a peer's paths up to date, and tells of changes. */
+  private refresh(unit: number): void {
+    const paths = this.paths;
+    for (let path = 0; path < PATHS; path = (path + 1) | 0) {
+      const change = paths.refresh(unit, path, this.nowMicros);
+      if (change === 0) continue;
+      this.notes.note(change > 0 ? EVENT_PATH_UP : EVENT_PATH_DOWN, this.nowMicros, unit, path === PATH_TWIN ? this.twinNumber : path - 1, 0);
+      this.tables.members.i[unit * MEMBER_WORDS + M_TWIN_PATH] = paths.isUp(unit, PATH_TWIN) ? 1 : 0;
+      this.tables.members.i[unit * MEMBER_WORDS + M_DATA_PATH] = paths.isAnyDataPathUp(unit) ? 1 : 0;
+    }
+    const works = paths.isUp(unit, PATH_TWIN) && (this.associations[unit] as Association).agreed;
+    if (works && this.linked[unit] === 0) this.join(unit);
+    else if (!works) this.unlink(unit);
+  }
+
+  private join(unit: number): void {
+    this.linked[unit] = 1;
+    this.tables.members.i[unit * MEMBER_WORDS + M_ASSOCIATED] = 1;
+    this.notes.note(EVENT_ASSOCIATED, this.nowMicros, unit, -1, 0);
+    const most = Math.min(this.twinPort.mtuBytes, (this.associations[unit] as Association).peerMtuBytes, PACKET_BYTES_MOST - ETHERNET_BYTES) & ~3;
+    const probe = this.probes[unit] as MtuProbe;
+    probe.reset(most, this.nowMicros);
+    this.setMtu(unit, probe.mtuBytes);
+    const fresh = this.isFresh[unit] === 1;
+    this.isFresh[unit] = 0;
+    this.receiver?.associated(unit, fresh);
+  }
+
+  private unlink(unit: number): void {
+    if (this.linked[unit] === 0) return;
+    this.linked[unit] = 0;
+    this.tables.members.i[unit * MEMBER_WORDS + M_ASSOCIATED] = 0;
+    this.notes.note(EVENT_LOST, this.nowMicros, unit, -1, 0);
+    this.receiver?.lost(unit);
+  }
+
+  private greetEverywhere(association: Association): void {
+    this.helloDue[association.unit] = this.nowMicros + HELLO_MILLIS * 1000;
+    for (let path = 0; path < PATHS; path = (path + 1) | 0) this.greet(association, path, true);
+  }
+
+  private greet(association: Association, path: number, wantsAnswer: boolean): void {
+    const port = this.ports[path] as Port | null;
+    if (port === null || port.state !== PORT_UP) return;
+    const offset = this.packets.take();
+    if (offset < 0) return;
+    this.outbox.address(offset, path === PATH_TWIN ? BROADCAST_MAC : GROUP_MAC, port);
+    const { standing } = this;
+    const length = this.greeter.write(offset + ETHERNET_BYTES, association, standing.incarnation, standing.seenIncarnation(association.unit), wantsAnswer);
+    if (!port.transmit(offset, ETHERNET_BYTES + length)) this.packets.give(offset);
+  }
+
+  private beatEverywhere(association: Association): void {
+    for (let path = 0; path < PATHS; path = (path + 1) | 0) this.beatOn(association, path);
+    if (this.linked[association.unit] === 0) return;
+    const probe = this.probes[association.unit] as MtuProbe;
+    const sizeBytes = probe.next(this.nowMicros);
+    this.setMtu(association.unit, probe.mtuBytes);
+    if (sizeBytes > 0) this.sendProbe(association.unit, sizeBytes);
+  }
+
+  /** A heartbeat on one path, and with it what the peer needs to know anyway: keys on offer, keys ready, successions. */
+  private beatOn(association: Association, path: number): void {
+    const port = this.ports[path] as Port | null;
+    if (port === null || port.state !== PORT_UP) return;
+    const start = this.outbox.draft();
+    if (start < 0) return;
+    const unit = association.unit;
+    const { view, standing, paths, nowMicros } = this;
+    const body = this.writeHeader(start, RECORD_HEARTBEAT, HEARTBEAT_BYTES);
+    view.setInt32(body + B_SEQUENCE, paths.nextSequence(unit, path, nowMicros));
+    view.setUint8(body + B_ROLE, standing.role);
+    view.setUint8(body + B_FLAGS, standing.flags);
+    view.setUint8(body + B_HEARS, this.heardUnits());
+    view.setUint8(body + B_REACHES, this.reachedUnits());
+    view.setUint32(body + B_TERM, standing.term);
+    view.setUint32(body + B_INCARNATION, standing.incarnation);
+    view.setUint32(body + B_SEEN, standing.seenIncarnation(unit));
+    view.setInt32(body + B_SUCCESSIONS, standing.successionHash);
+    paths.writeEchoes(view, body, unit, nowMicros);
+    let at = body + HEARTBEAT_BYTES;
+    const offer = association.offer(nowMicros);
+    if (offer >= 0) at = this.writeNumber(at, RECORD_KEY_OFFER, offer);
+    const ready = this.keyReady[unit] as number;
+    if (ready >= 0) at = this.writeNumber(at, RECORD_KEY_READY, ready);
+    this.keyReady[unit] = -1;
+    at += standing.append(unit, view, at, start + Math.min(TWIN_MTU_BYTES, port.mtuBytes) - SEALED_OVERHEAD_BYTES - at);
+    this.outbox.post(unit, path, start, at - start);
+  }
+
+  private writeHeader(at: number, type: number, bodyBytes: number): number {
+    this.view.setUint16(at, type << 8);
+    this.view.setUint16(at + 2, bodyBytes);
+    return at + RECORD_HEADER_BYTES;
+  }
+
+  private writeNumber(at: number, type: number, value: number): number {
+    const body = this.writeHeader(at, type, 4);
+    this.view.setUint32(body, value);
+    return body + 4;
+  }
+
+  /** Bit u: unit u is heard on some path. */
+  private heardUnits(): number {
+    let units = 0;
+    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
+      const unit = this.peers[k] as number;
+      if (this.paths.lastHeard(unit) >= this.nowMicros - this.detectMicros) units |= 1 << unit;
+    }
+    return units;
+  }
+
+  /** Bit u: the twin path to unit u works both ways. */
+  private reachedUnits(): number {
+    let units = 0;
+    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) if (this.linked[this.peers[k] as number] === 1) units |= 1 << (this.peers[k] as number);
+    return units;
+  }
+
+  private sendProbe(unit: number, sizeBytes: number): void {
+    const start = this.outbox.draft();
+    if (start < 0) return;
+    const bodyBytes = (sizeBytes - SEALED_OVERHEAD_BYTES) & ~3;
+    this.bytes.fill(0, start, start + bodyBytes);
+    this.writeHeader(start, RECORD_PROBE, bodyBytes - RECORD_HEADER_BYTES);
+    this.outbox.post(unit, PATH_TWIN, start, bodyBytes);
+  }
+
+  private answerProbe(unit: number, bodyBytes: number): void {
+    const at = this.reserve(unit, RECORD_PROBE_ANSWER, 0, 4, CLASS_HEARTBEAT);
+    if (at >= 0) this.view.setUint32(at, bodyBytes + RECORD_HEADER_BYTES + SEALED_OVERHEAD_BYTES);
+  }
+
+  private onProbeAnswer(unit: number, sizeBytes: number): void {
+    const probe = this.probes[unit] as MtuProbe;
+    if (probe.answered(sizeBytes, this.nowMicros)) this.setMtu(unit, probe.mtuBytes);
+  }
+
+  private setMtu(unit: number, mtuBytes: number): void {
+    this.outbox.bodyMost[unit] = (mtuBytes - SEALED_OVERHEAD_BYTES) & ~3;
+    this.tables.members.i[unit * MEMBER_WORDS + M_MTU] = mtuBytes;
+  }
+
+  private complain(unit: number, kind: number): void {
+    if (this.nowMicros < (this.complaintDue[unit] as number)) return;
+    this.complaintDue[unit] = this.nowMicros + COMPLAINT_MICROS;
+    this.notes.note(kind, this.nowMicros, unit, -1, 0);
+  }
+
+  /** Writes what is known of a peer into its member row. */
+  private tell(unit: number): void {
+    const { i, f } = this.tables.members;
+    const at = unit * MEMBER_WORDS;
+    const heard = this.paths.lastHeard(unit);
+    i[at + M_LAST_HEARD] = heard > 0 ? (heard / 1000) | 0 : 0;
+    i[at + M_ROUND_TRIP] = this.paths.roundTripMicros[unit] as number;
+    const rejected = this.inbox.rejected[unit] as number;
+    f[(at >> 1) + M_REJECTED_F64] = rejected;
+    const since = rejected - (this.rejectedTold[unit] as number);
+    if (since === 0 || this.nowMicros < (this.rejectionDue[unit] as number)) return;
+    this.rejectionDue[unit] = this.nowMicros + COMPLAINT_MICROS;
+    this.rejectedTold[unit] = rejected;
+    this.notes.note(EVENT_REJECTED, this.nowMicros, unit, -1, since);
+  }
+
+  /** Adds what happened since the last count to the unit's counters, which outlive this start. */
+  private count(): void {
+    const { inbox, outbox } = this;
+    const counters = this.tables.counters.f;
+    let rejected = 0;
+    for (let unit = 0; unit < UNITS; unit = (unit + 1) | 0) rejected += inbox.rejected[unit] as number;
+    counters[FRAMES_SEALED] = (counters[FRAMES_SEALED] as number) + outbox.framesSealed - this.countedSealed;
+    counters[FRAMES_OPENED] = (counters[FRAMES_OPENED] as number) + inbox.framesOpened - this.countedOpened;
+    counters[FRAMES_REJECTED] = (counters[FRAMES_REJECTED] as number) + rejected - this.countedRejected;
+    this.countedSealed = outbox.framesSealed;
+    this.countedOpened = inbox.framesOpened;
+    this.countedRejected = rejected;
+  }
+}
+
+function openHouse(options: LinkOptions): Household {
+  const draw = new Uint8Array(DRAW_BYTES);
+  options.entropy.fill(draw);
+  return {
+    unit: options.unit,
+    keyring: new Keyring(options.secret),
+    sealer: options.sealer,
+    entropy: options.entropy,
+    windows: new ReplayWindows(windowsFor(UNITS)),
+    draw,
+    ...(options.keyFrames === undefined ? {} : { keyFrames: options.keyFrames }),
+    ...(options.keyMillis === undefined ? {} : { keyMillis: options.keyMillis }),
+  };
+}

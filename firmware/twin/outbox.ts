@@ -1,0 +1,312 @@
+// Frames on their way out: records are packed into one open frame per peer and class; a flush closes them, draws their
+// counters, seals them all in one call and transmits them in class order.
+//
+//   reserve ─► open frame (peer, class) ─ full, or flush ─► queue of its class ─┐
+//   sendInPlace ───────────────────────────────────────────► queue of its class ┤
+//                                                                               └─► seal, one batch ─► port
+//
+// What the port does not take is kept, sealed as it is, for the next flush: a sealed frame is never sealed again, and while
+// some are left only heartbeats are sealed, so the queues fill and class order holds. Full queues refuse and count.
+
+import {
+  JOB_BODY_BYTES,
+  JOB_OFFSET,
+  JOB_SLOT,
+  JOB_WORDS,
+  type PacketMemory,
+  PORT_UP,
+  type Port,
+  SEAL_HEADER_BYTES,
+  SEAL_TAG_BYTES,
+  type Sealer,
+} from "../hal/contracts.ts";
+import { FRAME_BYTES, SEAL_BATCH, TWIN_QUEUE, UNITS } from "../limits.ts";
+import type { Association } from "./association.ts";
+import {
+  CLASS_HEARTBEAT,
+  CLASS_SWEEP,
+  CLASSES,
+  ETHERNET_BYTES,
+  ETHERTYPE_TWIN,
+  F_BODY_BYTES,
+  F_COUNTER_HIGH,
+  F_COUNTER_LOW,
+  F_FROM,
+  F_KEY,
+  F_KIND,
+  F_PATH,
+  F_TO,
+  F_VERSION,
+  FRAME_VERSION,
+  KIND_SEALED,
+  PATH_TWIN,
+  RECORD_HEADER_BYTES,
+} from "./frame.ts";
+
+/** Heartbeats on data ports go to the units' own group address: hosts need not look at them. */
+export const GROUP_MAC = Uint8Array.of(0x03, 0x54, 0x57, 0x4e, 0x57, 0x01);
+export const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
+
+const NONE = -1;
+/** A queued frame: offset, unit, body bytes, path. */
+const ENTRY_WORDS = 4;
+/** Of each flush, sweeps get at least this many frames. */
+const SWEEP_FLOOR = Math.ceil(SEAL_BATCH / 10);
+
+export interface OutboxOptions {
+  readonly unit: number;
+  readonly packets: PacketMemory;
+  readonly sealer: Sealer;
+  /** By path. */
+  readonly ports: readonly (Port | null)[];
+  /** By unit; null: not a peer. */
+  readonly associations: readonly (Association | null)[];
+}
+
+export class Outbox {
+  private readonly unit: number;
+  private readonly packets: PacketMemory;
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private readonly sealer: Sealer;
+  private readonly ports: readonly (Port | null)[];
+  private readonly associations: readonly (Association | null)[];
+  /** Most body bytes of a sealed frame to each unit: twin MTU less header and tag. */
+  readonly bodyMost = new Int32Array(UNITS);
+  /** Open frames by unit × CLASSES + class: offset (NONE: none) and body bytes so far. */
+  private readonly openOffset = new Int32Array(UNITS * CLASSES).fill(NONE);
+  private readonly openBytes = new Int32Array(UNITS * CLASSES);
+  private openCount = 0;
+  private readonly queue = new Int32Array(CLASSES * TWIN_QUEUE * ENTRY_WORDS);
+  private readonly heads = new Int32Array(CLASSES);
+  private readonly tails = new Int32Array(CLASSES);
+  private readonly jobs = new Int32Array(SEAL_BATCH * JOB_WORDS);
+  private readonly jobPaths = new Int32Array(SEAL_BATCH);
+  private jobCount = 0;
+  /** Sealed frames that the twin port did not take: offset, length. */
+  private readonly left = new Int32Array(SEAL_BATCH * 2);
+  private leftCount = 0;
+  framesSealed = 0;
+  /** Records and frames refused or dropped: queue, packet memory or port. */
+  refused = 0;
+
+  constructor(options: OutboxOptions) {
+    this.unit = options.unit;
+    this.packets = options.packets;
+    this.bytes = options.packets.bytes;
+    this.view = options.packets.view;
+    this.sealer = options.sealer;
+    this.ports = options.ports;
+    this.associations = options.associations;
+  }
+
+  /** Room for a record to `unit` on the twin path: offset of its body, or -1. */
+  reserve(unit: number, type: number, flags: number, bodyBytes: number, txClass: number): number {
+    const needed = (RECORD_HEADER_BYTES + bodyBytes + 3) & ~3;
+    const most = this.bodyMost[unit] as number;
+    const cell = (unit * CLASSES + txClass) | 0;
+    if (needed > most) return this.refuse();
+    if (this.openOffset[cell] !== NONE && (this.openBytes[cell] as number) + needed > most) this.close(unit, txClass);
+    if (this.openOffset[cell] === NONE) {
+      const offset = this.isFull(txClass) ? NONE : this.packets.take();
+      if (offset < 0) return this.refuse();
+      this.openOffset[cell] = offset;
+      this.openBytes[cell] = 0;
+      this.openCount = (this.openCount + 1) | 0;
+    }
+    const used = this.openBytes[cell] as number;
+    const at = (this.openOffset[cell] as number) + ETHERNET_BYTES + SEAL_HEADER_BYTES + used;
+    this.writeRecordHeader(at, type, flags, bodyBytes, needed);
+    this.openBytes[cell] = used + needed;
+    return at + RECORD_HEADER_BYTES;
+  }
+
+  /** Queues a frame whose single record's body lies behind `record` already. False: refused, the caller keeps the frame. */
+  sendInPlace(unit: number, type: number, flags: number, record: number, bodyBytes: number, txClass: number): boolean {
+    const needed = (RECORD_HEADER_BYTES + bodyBytes + 3) & ~3;
+    const start = record - ETHERNET_BYTES - SEAL_HEADER_BYTES;
+    const room = (record | (FRAME_BYTES - 1)) + 1 - record;
+    const isInside = start >= (record & ~(FRAME_BYTES - 1)) && needed + SEAL_TAG_BYTES <= room;
+    if (!isInside || needed > (this.bodyMost[unit] as number) || this.isFull(txClass)) {
+      this.refused++;
+      return false;
+    }
+    this.writeRecordHeader(record, type, flags, bodyBytes, needed);
+    this.push(txClass, start, unit, needed, PATH_TWIN);
+    return true;
+  }
+
+  /** A frame for records that go out on `path`, in class heartbeat: offset of its first record, or -1. Write, then `post`. */
+  draft(): number {
+    const offset = this.isFull(CLASS_HEARTBEAT) ? NONE : this.packets.take();
+    return offset < 0 ? this.refuse() : offset + ETHERNET_BYTES + SEAL_HEADER_BYTES;
+  }
+
+  /** Queues what was drafted: `bodyBytes` of whole records. */
+  post(unit: number, path: number, body: number, bodyBytes: number): void {
+    this.push(CLASS_HEARTBEAT, body - ETHERNET_BYTES - SEAL_HEADER_BYTES, unit, bodyBytes, path);
+  }
+
+  /** Writes an Ethernet header for our EtherType. */
+  address(frame: number, destination: Uint8Array, port: Port): void {
+    const bytes = this.bytes;
+    for (let k = 0; k < 6; k = (k + 1) | 0) {
+      bytes[frame + k] = destination[k] as number;
+      bytes[frame + 6 + k] = port.mac[k] as number;
+    }
+    this.view.setUint16(frame + 12, ETHERTYPE_TWIN);
+  }
+
+  /** Seals and transmits what fits; call once per breath, then flush the ports. */
+  flush(): void {
+    if (this.openCount > 0) this.closeAll();
+    this.retryLeft();
+    const budget = this.leftCount > 0 ? 0 : SEAL_BATCH;
+    this.jobCount = 0;
+    this.takeJobs(CLASS_HEARTBEAT, this.leftCount > 0 ? SEAL_BATCH >> 3 : budget);
+    const sweeps = this.queued(CLASS_SWEEP);
+    const floor = sweeps < SWEEP_FLOOR ? sweeps : SWEEP_FLOOR;
+    for (let txClass = CLASS_HEARTBEAT + 1; txClass < CLASS_SWEEP; txClass = (txClass + 1) | 0) this.takeJobs(txClass, budget - floor);
+    this.takeJobs(CLASS_SWEEP, budget);
+    if (this.jobCount === 0) return;
+    this.sealer.seal(this.jobs, this.jobCount);
+    this.framesSealed += this.jobCount;
+    for (let job = 0; job < this.jobCount; job = (job + 1) | 0) this.transmit(job);
+  }
+
+  /** The unit started anew: what waits was meant for its earlier start. */
+  forget(unit: number): void {
+    for (let txClass = 0; txClass < CLASSES; txClass = (txClass + 1) | 0) {
+      if (this.openOffset[unit * CLASSES + txClass] !== NONE) this.close(unit, txClass);
+      for (let head = this.heads[txClass] as number; head !== this.tails[txClass]; head = (head + 1) | 0) {
+        const at = (txClass * TWIN_QUEUE + (head & (TWIN_QUEUE - 1))) * ENTRY_WORDS;
+        // Nobody is unit 0: the next flush gives the frame back.
+        if (this.queue[at + 1] === unit) this.queue[at + 1] = 0;
+      }
+    }
+  }
+
+  /** Frames that wait in a class. */
+  queued(txClass: number): number {
+    return ((this.tails[txClass] as number) - (this.heads[txClass] as number)) | 0;
+  }
+
+  private isFull(txClass: number): boolean {
+    // One place per peer is kept for frames that are open already.
+    return this.queued(txClass) >= TWIN_QUEUE - UNITS;
+  }
+
+  private refuse(): number {
+    this.refused++;
+    return NONE;
+  }
+
+  private writeRecordHeader(at: number, type: number, flags: number, bodyBytes: number, paddedBytes: number): void {
+    // Padding first: it may lie in the body's last word (no byte of an earlier packet leaves, F10).
+    this.bytes.fill(0, at + RECORD_HEADER_BYTES + bodyBytes, at + paddedBytes);
+    this.bytes[at] = type;
+    this.bytes[at + 1] = flags;
+    this.view.setUint16(at + 2, bodyBytes);
+  }
+
+  private push(txClass: number, offset: number, unit: number, bodyBytes: number, path: number): void {
+    const tail = this.tails[txClass] as number;
+    const at = (txClass * TWIN_QUEUE + (tail & (TWIN_QUEUE - 1))) * ENTRY_WORDS;
+    this.queue[at] = offset;
+    this.queue[at + 1] = unit;
+    this.queue[at + 2] = bodyBytes;
+    this.queue[at + 3] = path;
+    this.tails[txClass] = (tail + 1) | 0;
+  }
+
+  private close(unit: number, txClass: number): void {
+    const cell = (unit * CLASSES + txClass) | 0;
+    this.push(txClass, this.openOffset[cell] as number, unit, this.openBytes[cell] as number, PATH_TWIN);
+    this.openOffset[cell] = NONE;
+    this.openCount = (this.openCount - 1) | 0;
+  }
+
+  private closeAll(): void {
+    for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
+      for (let txClass = 0; txClass < CLASSES; txClass = (txClass + 1) | 0) if (this.openOffset[unit * CLASSES + txClass] !== NONE) this.close(unit, txClass);
+    }
+  }
+
+  /** Moves queued frames of a class into jobs, up to `limit` jobs in all. */
+  private takeJobs(txClass: number, limit: number): void {
+    while (this.jobCount < limit && this.heads[txClass] !== this.tails[txClass]) {
+      const head = this.heads[txClass] as number;
+      const at = (txClass * TWIN_QUEUE + (head & (TWIN_QUEUE - 1))) * ENTRY_WORDS;
+      this.heads[txClass] = (head + 1) | 0;
+      this.prepare(this.queue[at] as number, this.queue[at + 1] as number, this.queue[at + 2] as number, this.queue[at + 3] as number);
+    }
+  }
+
+  /** Headers, counter and job of a frame; drops it when its peer or port is gone. */
+  private prepare(offset: number, unit: number, bodyBytes: number, path: number): void {
+    const association = this.associations[unit] as Association | null;
+    const port = this.ports[path] as Port | null;
+    if (association === null || !association.agreed || port === null || port.state !== PORT_UP) {
+      this.packets.give(offset);
+      this.refused++;
+      return;
+    }
+    this.address(offset, path === PATH_TWIN ? association.mac : GROUP_MAC, port);
+    const header = (offset + ETHERNET_BYTES) | 0;
+    const bytes = this.bytes;
+    association.nextCounter(path);
+    const counter = association.counters[path] as number;
+    bytes[header + F_VERSION] = FRAME_VERSION;
+    bytes[header + F_KIND] = KIND_SEALED;
+    bytes[header + F_FROM] = this.unit;
+    bytes[header + F_TO] = unit;
+    bytes[header + F_KEY] = association.sendNumber & 0xff;
+    bytes[header + F_PATH] = path;
+    this.view.setUint16(header + F_BODY_BYTES, bodyBytes);
+    this.view.setInt32(header + F_COUNTER_HIGH, (counter / 4294967296) | 0);
+    this.view.setInt32(header + F_COUNTER_LOW, counter | 0);
+    const job = Math.imul(this.jobCount, JOB_WORDS);
+    this.jobs[job + JOB_SLOT] = association.sendSlot;
+    this.jobs[job + JOB_OFFSET] = header;
+    this.jobs[job + JOB_BODY_BYTES] = bodyBytes;
+    this.jobPaths[this.jobCount] = path;
+    this.jobCount = (this.jobCount + 1) | 0;
+  }
+
+  private transmit(job: number): void {
+    const at = Math.imul(job, JOB_WORDS);
+    const offset = ((this.jobs[at + JOB_OFFSET] as number) - ETHERNET_BYTES) | 0;
+    const length = (ETHERNET_BYTES + SEAL_HEADER_BYTES + (this.jobs[at + JOB_BODY_BYTES] as number) + SEAL_TAG_BYTES) | 0;
+    const path = this.jobPaths[job] as number;
+    if ((this.ports[path] as Port).transmit(offset, length)) return;
+    if (path === PATH_TWIN && this.leftCount < SEAL_BATCH) {
+      this.left[this.leftCount * 2] = offset;
+      this.left[this.leftCount * 2 + 1] = length;
+      this.leftCount = (this.leftCount + 1) | 0;
+      return;
+    }
+    this.packets.give(offset);
+    this.refused++;
+  }
+
+  private retryLeft(): void {
+    if (this.leftCount === 0) return;
+    const port = this.ports[PATH_TWIN] as Port;
+    const count = this.leftCount;
+    let kept = 0;
+    for (let k = 0; k < count; k = (k + 1) | 0) {
+      const offset = this.left[k * 2] as number;
+      const length = this.left[k * 2 + 1] as number;
+      if (kept === 0 && port.state === PORT_UP && port.transmit(offset, length)) continue;
+      if (port.state !== PORT_UP) {
+        this.packets.give(offset);
+        this.refused++;
+        continue;
+      }
+      this.left[kept * 2] = offset;
+      this.left[kept * 2 + 1] = length;
+      kept = (kept + 1) | 0;
+    }
+    this.leftCount = kept;
+  }
+}

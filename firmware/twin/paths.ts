@@ -1,0 +1,168 @@
+// What is known of each path to each peer: the twin port and every data port. A path is up only if both ways work:
+//
+//   heardAt    an authenticated frame of the peer came in on this port           its way to us works
+//   echoedAt   it told, on any path, that it had heard our heartbeat on this one  our way to it works
+//
+// Heartbeats echo the last sequence heard on every path of the receiver, with the time since, so that one path's failure
+// is known at once as long as another works, and the twin path's round trip follows without synchronised clocks.
+
+import type { Port } from "../hal/contracts.ts";
+import { PORT_UP } from "../hal/contracts.ts";
+import { UNITS } from "../limits.ts";
+import { B_ECHO, ECHO_BYTES, PATH_TWIN, PATHS } from "./frame.ts";
+
+/** Send times of the last heartbeats on the twin path, per peer; a power of two. */
+const SENT = 64;
+const NEVER = Number.NEGATIVE_INFINITY;
+const CELLS = UNITS * PATHS;
+
+export class Paths {
+  readonly detectMicros: number;
+  /** Paths that this unit has, by number: its port, or null. */
+  readonly ports: readonly (Port | null)[];
+  /** By unit × PATHS + path. */
+  private readonly heardAt = new Float64Array(CELLS).fill(NEVER);
+  private readonly echoedAt = new Float64Array(CELLS).fill(NEVER);
+  private readonly up = new Uint8Array(CELLS);
+  private readonly lastUpAt = new Float64Array(CELLS).fill(NEVER);
+  private readonly sent = new Int32Array(CELLS);
+  /** By unit × PATHS + path of the peer: last sequence heard and when. */
+  private readonly sequenceHeard = new Int32Array(CELLS);
+  private readonly sequenceHeardAt = new Float64Array(CELLS).fill(NEVER);
+  private readonly sentAt = new Float64Array(UNITS * SENT);
+  /** Smoothed round trip of the twin path by unit; 0 = unknown. */
+  readonly roundTripMicros = new Float64Array(UNITS);
+
+  /** `ports[PATH_TWIN]` is the twin port, `ports[1 + n]` data port n, null where there is none. */
+  constructor(ports: readonly (Port | null)[], detectMicros: number) {
+    this.ports = ports;
+    this.detectMicros = detectMicros;
+  }
+
+  /** A new start of the peer: what the old one echoed means nothing. When it was last heard stays true. */
+  restart(unit: number): void {
+    const from = unit * PATHS;
+    this.echoedAt.fill(NEVER, from, from + PATHS);
+    this.sequenceHeard.fill(0, from, from + PATHS);
+    this.sequenceHeardAt.fill(NEVER, from, from + PATHS);
+    this.roundTripMicros[unit] = 0;
+  }
+
+  /** An authenticated frame of `unit` came in on our path. */
+  heard(unit: number, path: number, nowMicros: number): void {
+    this.heardAt[unit * PATHS + path] = nowMicros;
+  }
+
+  /** Takes a heartbeat's sequence (sent on `peerPath`) and its echoes (body at `body`); `path`: where it came in. */
+  beat(unit: number, peerPath: number, path: number, view: DataView, body: number, sequence: number, nowMicros: number): void {
+    const theirs = unit * PATHS + peerPath;
+    if (((sequence - (this.sequenceHeard[theirs] as number)) | 0) > 0) {
+      this.sequenceHeard[theirs] = sequence;
+      this.sequenceHeardAt[theirs] = nowMicros;
+    }
+    for (let mine = 0; mine < PATHS; mine = (mine + 1) | 0) {
+      const at = body + B_ECHO + mine * ECHO_BYTES;
+      const echo = view.getInt32(at);
+      if (echo === 0) continue;
+      const holdMicros = view.getUint32(at + 4);
+      const cell = unit * PATHS + mine;
+      const echoedAt = nowMicros - holdMicros;
+      if (echoedAt > (this.echoedAt[cell] as number)) this.echoedAt[cell] = echoedAt;
+      if (mine === PATH_TWIN && path === PATH_TWIN) this.measure(unit, echo, echoedAt);
+    }
+  }
+
+  /** Draws the sequence of a heartbeat that is sent on `path` now. Never 0. */
+  nextSequence(unit: number, path: number, nowMicros: number): number {
+    const cell = unit * PATHS + path;
+    const next = ((this.sent[cell] as number) + 1) | 0 || 1;
+    this.sent[cell] = next;
+    if (path === PATH_TWIN) this.sentAt[unit * SENT + (next & (SENT - 1))] = nowMicros;
+    return next;
+  }
+
+  /** Writes what was heard of `unit` on each of its paths into a heartbeat's body. */
+  writeEchoes(view: DataView, body: number, unit: number, nowMicros: number): void {
+    for (let path = 0; path < PATHS; path = (path + 1) | 0) {
+      const cell = unit * PATHS + path;
+      const at = body + B_ECHO + path * ECHO_BYTES;
+      const holdMicros = nowMicros - (this.sequenceHeardAt[cell] as number);
+      const isFresh = holdMicros < 0xffffffff;
+      view.setInt32(at, isFresh ? (this.sequenceHeard[cell] as number) : 0);
+      view.setUint32(at + 4, isFresh ? holdMicros : 0);
+    }
+  }
+
+  /** True when both ways of the path worked within the detection time. */
+  works(unit: number, path: number, nowMicros: number): boolean {
+    const cell = unit * PATHS + path;
+    const limit = nowMicros - this.detectMicros;
+    return (this.heardAt[cell] as number) >= limit && (this.echoedAt[cell] as number) >= limit;
+  }
+
+  /** Brings the path's state up to date; 1: it came up, -1: it went down, 0: no change. */
+  refresh(unit: number, path: number, nowMicros: number): number {
+    const cell = unit * PATHS + path;
+    const is = this.works(unit, path, nowMicros) ? 1 : 0;
+    if (is === 1) this.lastUpAt[cell] = nowMicros;
+    const change = is - (this.up[cell] as number);
+    this.up[cell] = is;
+    return change;
+  }
+
+  /** As of the last `refresh`. */
+  isUp(unit: number, path: number): boolean {
+    return this.up[unit * PATHS + path] === 1;
+  }
+
+  isAnyDataPathUp(unit: number): boolean {
+    for (let path = 1; path < PATHS; path = (path + 1) | 0) if (this.up[unit * PATHS + path] === 1) return true;
+    return false;
+  }
+
+  /** When the path last worked both ways; -Infinity = never. */
+  lastUp(unit: number, path: number): number {
+    return this.lastUpAt[unit * PATHS + path] as number;
+  }
+
+  /** When a data path whose port is up here last worked both ways: a cable that was pulled from us says nothing about a peer. */
+  lastIndependentUp(unit: number): number {
+    let last = NEVER;
+    for (let path = 1; path < PATHS; path = (path + 1) | 0) {
+      const port = this.ports[path];
+      if (port === null || port === undefined || port.state !== PORT_UP) continue;
+      const at = this.lastUpAt[unit * PATHS + path] as number;
+      if (at > last) last = at;
+    }
+    return last;
+  }
+
+  /** When the unit was last heard on any path; -Infinity = never. */
+  lastHeard(unit: number): number {
+    let last = NEVER;
+    for (let path = 0; path < PATHS; path = (path + 1) | 0) {
+      const at = this.heardAt[unit * PATHS + path] as number;
+      if (at > last) last = at;
+    }
+    return last;
+  }
+
+  /** This unit stood still: nobody could be heard meanwhile, so everybody gets the time back. */
+  forgive(gapMicros: number): void {
+    for (let cell = 0; cell < CELLS; cell = (cell + 1) | 0) {
+      this.heardAt[cell] = (this.heardAt[cell] as number) + gapMicros;
+      this.echoedAt[cell] = (this.echoedAt[cell] as number) + gapMicros;
+      this.lastUpAt[cell] = (this.lastUpAt[cell] as number) + gapMicros;
+    }
+  }
+
+  private measure(unit: number, echo: number, echoedAtMicros: number): void {
+    const latest = this.sent[unit * PATHS + PATH_TWIN] as number;
+    const age = (latest - echo) | 0;
+    if (age < 0 || age >= SENT) return;
+    const sample = echoedAtMicros - (this.sentAt[unit * SENT + (echo & (SENT - 1))] as number);
+    if (sample < 0) return;
+    const known = this.roundTripMicros[unit] as number;
+    this.roundTripMicros[unit] = known === 0 ? Math.max(sample, 1) : known + (sample - known) / 8;
+  }
+}
