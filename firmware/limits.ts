@@ -24,6 +24,24 @@ export const NEIGHBOURS = 4_096;
 /** Packets that wait for one unresolved next hop, and for all of them. */
 export const RESOLVE_QUEUE_PER_HOP = 8;
 export const RESOLVE_QUEUE = 256;
+/** First wait for an answer; doubled with each request. RFC 4861 §10 and RFC 1122 §2.3.2.1 allow one a second in the long run. */
+export const NEIGHBOUR_RETRY_MILLIS = 250;
+/** Requests before a next hop counts as failed. */
+export const NEIGHBOUR_TRIES = 4;
+/** A neighbour is asked again after this, used or not, before anybody needs to know. */
+export const NEIGHBOUR_REACHABLE_MILLIS = 30_000;
+/** A failed one is not asked for again so soon. */
+export const NEIGHBOUR_FAILED_MILLIS = 1_000;
+/** Rows that may wait for an answer: a scan of a large network must not push out neighbours that answered. */
+export const NEIGHBOURS_RESOLVING = 1_024;
+
+/** Packets of our own that strangers can cause: so many at once, then so many per second. RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8. */
+export const ICMP_ERROR_BURST = 50;
+export const ICMP_ERRORS_PER_SECOND = 200;
+export const RESET_BURST = 100;
+export const RESETS_PER_SECOND = 500;
+export const ECHO_BURST = 100;
+export const ECHOES_PER_SECOND = 1_000;
 
 /** Packet memory: one area for all ports of a unit. */
 export const FRAME_BYTES = 2_048;

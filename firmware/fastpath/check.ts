@@ -10,29 +10,87 @@
 //                      └ anything else: unknown-ethertype (transparent mode may still pass it)
 
 import {
-  P_DESTINATION, P_FAULT, P_FLAGS, P_FLOW, P_FRAGMENT, P_IP_BYTES, P_L3, P_L4, P_L4_BYTES, P_LENGTH, P_OFFSET, P_PORTS, P_PROTOCOL, P_SOURCE, P_VLAN,
-  PACKET_ICMP_ERROR, PACKET_ICMP_SHIFT, PACKET_IPV6, PACKET_LOCAL, PACKET_MULTICAST, PACKET_TAGGED, V4_MAPPED,
+  P_DESTINATION,
+  P_FAULT,
+  P_FLAGS,
+  P_FLOW,
+  P_FRAGMENT,
+  P_IP_BYTES,
+  P_L3,
+  P_L4,
+  P_L4_BYTES,
+  P_LENGTH,
+  P_OFFSET,
+  P_PORTS,
+  P_PROTOCOL,
+  P_SOURCE,
+  P_VLAN,
+  PACKET_ICMP_ERROR,
+  PACKET_ICMP_SHIFT,
+  PACKET_IPV6,
+  PACKET_LOCAL,
+  PACKET_MULTICAST,
+  PACKET_TAGGED,
+  V4_MAPPED,
 } from "./packets.ts";
 import { drop } from "./verdicts.ts";
 import { ARP_SENDER_ADDRESS, ARP_TARGET_ADDRESS, checkArp } from "./wire/arp.ts";
 import { fold, pseudoSumIpv4, pseudoSumIpv6, sumBytes } from "./wire/checksum.ts";
 import { checkEthernet, ETHERNET_BYTES, ETHERNET_TYPE, GROUP_BIT, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, TYPE_VLAN } from "./wire/ethernet.ts";
+import { FAULT_NAMES, fault } from "./wire/faults.ts";
 import {
-  checkIcmp, checkNeighbour, ICMP_CODE, ICMP_COUNTERPARTS, ICMP_IDENTIFIER, ICMP_KINDS, ICMP_QUOTED, ICMP_TYPE, ICMPV6_KINDS, KIND_ERROR, KIND_NEIGHBOUR,
-  KIND_QUERY, PROTOCOL_ICMP, PROTOCOL_ICMPV6,
+  checkIcmp,
+  checkNeighbour,
+  ICMP_CODE,
+  ICMP_COUNTERPARTS,
+  ICMP_IDENTIFIER,
+  ICMP_KINDS,
+  ICMP_QUOTED,
+  ICMP_TYPE,
+  ICMPV6_KINDS,
+  KIND_ERROR,
+  KIND_NEIGHBOUR,
+  KIND_QUERY,
+  PROTOCOL_ICMP,
+  PROTOCOL_ICMPV6,
 } from "./wire/icmp.ts";
-import { checkIpv4, IPV4_BYTES, IPV4_DESTINATION, IPV4_FRAGMENT, IPV4_MORE_FRAGMENTS, IPV4_OFFSET_MASK, IPV4_PROTOCOL, IPV4_SOURCE, IPV4_TOTAL_BYTES, ipv4HeaderBytes } from "./wire/ipv4.ts";
-import { chainBytes, chainFragment, chainProtocol, checkIpv6, FRAGMENT_OFFSET, IPV6_BYTES, IPV6_DESTINATION, IPV6_HOP_LIMIT, IPV6_PAYLOAD_BYTES, IPV6_SOURCE, walkHeaders } from "./wire/ipv6.ts";
+import {
+  checkIpv4,
+  IPV4_BYTES,
+  IPV4_DESTINATION,
+  IPV4_FRAGMENT,
+  IPV4_MORE_FRAGMENTS,
+  IPV4_OFFSET_MASK,
+  IPV4_PROTOCOL,
+  IPV4_SOURCE,
+  IPV4_TOTAL_BYTES,
+  ipv4HeaderBytes,
+} from "./wire/ipv4.ts";
+import {
+  chainBytes,
+  chainFragment,
+  chainProtocol,
+  checkIpv6,
+  FRAGMENT_OFFSET,
+  IPV6_BYTES,
+  IPV6_DESTINATION,
+  IPV6_HOP_LIMIT,
+  IPV6_PAYLOAD_BYTES,
+  IPV6_SOURCE,
+  walkHeaders,
+} from "./wire/ipv6.ts";
 import { checkTcp, PROTOCOL_TCP } from "./wire/tcp.ts";
 import { checkUdp, PROTOCOL_UDP, UDP_CHECKSUM, UDP_LENGTH } from "./wire/udp.ts";
 import { checkVlan, VLAN_BYTES, VLAN_CONTROL, VLAN_ID_MASK, VLAN_TYPE } from "./wire/vlan.ts";
 
-const UNKNOWN_ETHERTYPE = drop("unknown-ethertype");
-const FRAGMENT_INVALID = drop("fragment-invalid");
-const BAD_CHECKSUM = drop("bad-transport-checksum");
-const BAD_TRANSPORT = drop("bad-transport-header");
-const ICMP_UNMATCHED = drop("icmp-unmatched");
+const UNKNOWN_ETHERTYPE = fault("unknown-ethertype");
+const FRAGMENT_INVALID = fault("fragment-invalid");
+const BAD_CHECKSUM = fault("bad-transport-checksum");
+const BAD_TRANSPORT = fault("bad-transport-header");
+const ICMP_UNMATCHED = fault("icmp-unmatched");
 
+/** Faults by number → drop reasons. */
+const REASONS = Uint8Array.from(FAULT_NAMES, (name) => drop(name));
 /** First bytes of a quoted transport header that an error must hold (RFC 792): they hold the ports, or ICMP's identifier. */
 const QUOTED_TRANSPORT_BYTES = 8;
 const DATAGRAM_BYTES_MOST = 65_535;
@@ -53,24 +111,24 @@ export function checkPacket(view: DataView, words: Int32Array, at: number, check
   words[at + P_FRAGMENT] = 0;
   words[at + P_PORTS] = 0;
   words[at + P_FLOW] = 0;
-  const fault = checkFrame(view, words, at, checksums);
-  words[at + P_FAULT] = fault;
+  const reason = REASONS[checkFrame(view, words, at, checksums)] as number;
+  words[at + P_FAULT] = reason;
   // A row is used again and again: a packet without addresses must not show those of an earlier one.
   if (words[at + P_L3] === 0) words.fill(0, at + P_SOURCE, at + P_PORTS);
-  return fault;
+  return reason;
 }
 
 function checkFrame(view: DataView, words: Int32Array, at: number, checksums: boolean): number {
   const offset = words[at + P_OFFSET] as number;
   const end = (offset + (words[at + P_LENGTH] as number)) | 0;
-  let fault = checkEthernet(view, offset, end);
-  if (fault !== 0) return fault;
+  let wrong = checkEthernet(view, offset, end);
+  if (wrong !== 0) return wrong;
   if ((view.getUint8(offset) & GROUP_BIT) !== 0) words[at + P_FLAGS] = PACKET_MULTICAST;
   let type = view.getUint16(offset + ETHERNET_TYPE);
   let l3 = (offset + ETHERNET_BYTES) | 0;
   if (type === TYPE_VLAN) {
-    fault = checkVlan(offset, end);
-    if (fault !== 0) return fault;
+    wrong = checkVlan(offset, end);
+    if (wrong !== 0) return wrong;
     words[at + P_FLAGS] = (words[at + P_FLAGS] as number) | PACKET_TAGGED;
     words[at + P_VLAN] = view.getUint16(offset + VLAN_CONTROL) & VLAN_ID_MASK;
     type = view.getUint16(offset + VLAN_TYPE);
@@ -83,8 +141,8 @@ function checkFrame(view: DataView, words: Int32Array, at: number, checksums: bo
 }
 
 function checkArpPacket(view: DataView, words: Int32Array, at: number, l3: number, end: number): number {
-  const fault = checkArp(view, l3, end);
-  if (fault !== 0) return fault;
+  const wrong = checkArp(view, l3, end);
+  if (wrong !== 0) return wrong;
   setV4(words, at + P_SOURCE, view.getInt32(l3 + ARP_SENDER_ADDRESS, true));
   setV4(words, at + P_DESTINATION, view.getInt32(l3 + ARP_TARGET_ADDRESS, true));
   words[at + P_L3] = l3;
@@ -93,8 +151,8 @@ function checkArpPacket(view: DataView, words: Int32Array, at: number, l3: numbe
 }
 
 function checkV4(view: DataView, words: Int32Array, at: number, l3: number, end: number, checksums: boolean): number {
-  const fault = checkIpv4(view, l3, end);
-  if (fault !== 0) return fault;
+  const wrong = checkIpv4(view, l3, end);
+  if (wrong !== 0) return wrong;
   const headerBytes = ipv4HeaderBytes(view, l3);
   const totalBytes = view.getUint16(l3 + IPV4_TOTAL_BYTES);
   const l4Bytes = (totalBytes - headerBytes) | 0;
@@ -113,8 +171,8 @@ function checkV4(view: DataView, words: Int32Array, at: number, l3: number, end:
 }
 
 function checkV6(view: DataView, words: Int32Array, at: number, l3: number, end: number, checksums: boolean): number {
-  const fault = checkIpv6(view, l3, end);
-  if (fault !== 0) return fault;
+  const wrong = checkIpv6(view, l3, end);
+  if (wrong !== 0) return wrong;
   const totalBytes = (view.getUint16(l3 + IPV6_PAYLOAD_BYTES) + IPV6_BYTES) | 0;
   for (let k = 0; k < 8; k = (k + 1) | 0) words[at + P_SOURCE + k] = view.getInt32(l3 + IPV6_SOURCE + (k << 2), true);
   words[at + P_L3] = l3;
@@ -133,22 +191,29 @@ function checkV6(view: DataView, words: Int32Array, at: number, l3: number, end:
 }
 
 /** From the transport header on, which both versions share. */
-function checkRest(view: DataView, words: Int32Array, at: number, l3: number, l4: number, l4Bytes: number, protocol: number, fragment: number, checksums: boolean): number {
+function checkRest(
+  view: DataView,
+  words: Int32Array,
+  at: number,
+  l3: number,
+  l4: number,
+  l4Bytes: number,
+  protocol: number,
+  fragment: number,
+  checksums: boolean,
+): number {
   words[at + P_L4] = l4;
   words[at + P_L4_BYTES] = l4Bytes;
   words[at + P_PROTOCOL] = protocol;
   words[at + P_FLOW] = protocol;
   words[at + P_FRAGMENT] = fragment;
   if (fragment !== 0) {
-    const fault = checkFragment(l4Bytes, fragment, protocol);
-    if (fault !== 0 || fragment > 7) return fault;
+    const wrong = checkFragment(l4Bytes, fragment, protocol);
+    if (wrong !== 0 || fragment > 7) return wrong;
   }
-  const fault = checkTransport(view, words, at, l4, l4Bytes, protocol, fragment === 0);
-  if (fault !== 0) return fragment !== 0 && fault === BAD_TRANSPORT ? FRAGMENT_INVALID : fault; // RFC 1858 §3.2.1, RFC 7112 §5
-  if (checksums && fragment === 0) {
-    const wrong = checkSum(view, words, at, l3, l4, l4Bytes, protocol);
-    if (wrong !== 0) return wrong;
-  }
+  const wrong = checkTransport(view, words, at, l4, l4Bytes, protocol, fragment === 0);
+  if (wrong !== 0) return fragment !== 0 && wrong === BAD_TRANSPORT ? FRAGMENT_INVALID : wrong; // RFC 1858 §3.2.1, RFC 7112 §5
+  if (checksums && fragment === 0 && !sumIsRight(view, words, at, l3, l4, l4Bytes, protocol)) return BAD_CHECKSUM;
   return setPorts(view, words, at, l4, l4Bytes, protocol);
 }
 
@@ -173,18 +238,17 @@ function isIcmp(words: Int32Array, at: number, protocol: number): boolean {
 }
 
 /** T7. UDP without a checksum is IPv4 only (RFC 768, RFC 8200 §8.1). */
-function checkSum(view: DataView, words: Int32Array, at: number, l3: number, l4: number, l4Bytes: number, protocol: number): number {
+function sumIsRight(view: DataView, words: Int32Array, at: number, l3: number, l4: number, l4Bytes: number, protocol: number): boolean {
   const v6 = ((words[at + P_FLAGS] as number) & PACKET_IPV6) !== 0;
   let bytes = l4Bytes;
   if (protocol === PROTOCOL_UDP) {
-    if (!v6 && view.getUint16(l4 + UDP_CHECKSUM) === 0) return 0;
-    if (view.getUint16(l4 + UDP_CHECKSUM) === 0) return BAD_CHECKSUM;
+    if (view.getUint16(l4 + UDP_CHECKSUM) === 0) return !v6;
     bytes = view.getUint16(l4 + UDP_LENGTH);
-  } else if (protocol !== PROTOCOL_TCP && !isIcmp(words, at, protocol)) return 0;
+  } else if (protocol !== PROTOCOL_TCP && !isIcmp(words, at, protocol)) return true;
   let sum = 0;
   if (v6) sum = pseudoSumIpv6(view, l3, protocol, bytes);
   else if (protocol !== PROTOCOL_ICMP) sum = pseudoSumIpv4(view, l3, protocol, bytes);
-  return fold(sumBytes(view, l4, bytes, sum)) === 0xffff ? 0 : BAD_CHECKSUM;
+  return fold(sumBytes(view, l4, bytes, sum)) === 0xffff;
 }
 
 function setPorts(view: DataView, words: Int32Array, at: number, l4: number, l4Bytes: number, protocol: number): number {
@@ -202,7 +266,8 @@ function setPorts(view: DataView, words: Int32Array, at: number, l4: number, l4B
     const end = (l4 + l4Bytes) | 0;
     return v6 ? setQuotedV6(view, words, at, l4, end) : setQuotedV4(view, words, at, l4, end);
   }
-  words[at + P_FLAGS] = flags | (type << PACKET_ICMP_SHIFT) | (view.getUint8(l4 + ICMP_CODE) << (PACKET_ICMP_SHIFT + 8)) | (kind === KIND_NEIGHBOUR ? PACKET_LOCAL : 0);
+  words[at + P_FLAGS] =
+    flags | (type << PACKET_ICMP_SHIFT) | (view.getUint8(l4 + ICMP_CODE) << (PACKET_ICMP_SHIFT + 8)) | (kind === KIND_NEIGHBOUR ? PACKET_LOCAL : 0);
   if (kind === KIND_QUERY) words[at + P_PORTS] = Math.imul(view.getUint16(l4 + ICMP_IDENTIFIER, true), 0x10001);
   if (kind === KIND_NEIGHBOUR) {
     if ((words[at + P_FRAGMENT] as number) !== 0) return FRAGMENT_INVALID; // RFC 6980 §5
@@ -218,9 +283,9 @@ function setQuotedV4(view: DataView, words: Int32Array, at: number, l4: number, 
   const headerBytes = ipv4HeaderBytes(view, ip);
   if (view.getUint8(ip) >>> 4 !== 4 || headerBytes < IPV4_BYTES || (view.getUint16(ip + IPV4_FRAGMENT) & IPV4_OFFSET_MASK) !== 0) return ICMP_UNMATCHED;
   if (view.getInt32(ip + IPV4_SOURCE, true) !== words[at + P_DESTINATION + 3]) return ICMP_UNMATCHED;
-  const fault = setQuotedPorts(view, words, at, (ip + headerBytes) | 0, end, view.getUint8(ip + IPV4_PROTOCOL), ICMP_KINDS, 0);
-  if (fault === 0) words[at + P_SOURCE + 3] = view.getInt32(ip + IPV4_DESTINATION, true);
-  return fault;
+  const wrong = setQuotedPorts(view, words, at, (ip + headerBytes) | 0, end, view.getUint8(ip + IPV4_PROTOCOL), ICMP_KINDS, 0);
+  if (wrong === 0) words[at + P_SOURCE + 3] = view.getInt32(ip + IPV4_DESTINATION, true);
+  return wrong;
 }
 
 function setQuotedV6(view: DataView, words: Int32Array, at: number, l4: number, end: number): number {
@@ -233,14 +298,23 @@ function setQuotedV6(view: DataView, words: Int32Array, at: number, l4: number, 
   if (walked < 0) return ICMP_UNMATCHED;
   const fragmentAt = chainFragment(walked);
   if (fragmentAt !== 0 && (view.getUint16(ip + fragmentAt + FRAGMENT_OFFSET) & 0xfff8) !== 0) return ICMP_UNMATCHED;
-  const fault = setQuotedPorts(view, words, at, (ip + chainBytes(walked)) | 0, end, chainProtocol(walked), ICMPV6_KINDS, 256);
-  if (fault !== 0) return fault;
+  const wrong = setQuotedPorts(view, words, at, (ip + chainBytes(walked)) | 0, end, chainProtocol(walked), ICMPV6_KINDS, 256);
+  if (wrong !== 0) return wrong;
   for (let k = 0; k < 4; k = (k + 1) | 0) words[at + P_SOURCE + k] = view.getInt32(ip + IPV6_DESTINATION + (k << 2), true);
   return 0;
 }
 
 /** Ports of the quoted packet, mirrored, and its protocol. `kinds`, `counterpartBase`: the ICMP of the error's own version. */
-function setQuotedPorts(view: DataView, words: Int32Array, at: number, l4: number, end: number, protocol: number, kinds: Uint8Array, counterpartBase: number): number {
+function setQuotedPorts(
+  view: DataView,
+  words: Int32Array,
+  at: number,
+  l4: number,
+  end: number,
+  protocol: number,
+  kinds: Uint8Array,
+  counterpartBase: number,
+): number {
   if (end - l4 < QUOTED_TRANSPORT_BYTES) return ICMP_UNMATCHED;
   if (protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP) {
     const ports = view.getInt32(l4, true);

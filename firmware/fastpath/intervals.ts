@@ -12,8 +12,9 @@ import { V4_MAPPED } from "./packets.ts";
 import type { Prefix } from "../plan.ts";
 
 const ADDRESS_BITS = 128;
-const V4_BITS = 32;
 const V4_PREFIX_BITS = 96;
+/** Behind the last address of a version. */
+const BEYOND = "";
 
 export class AddressIntervals {
   /** How many intervals there are, both versions. */
@@ -23,26 +24,26 @@ export class AddressIntervals {
   private readonly v4Starts: Int32Array;
   /** Four words each. */
   private readonly v6Starts: Int32Array;
-  private readonly v4Index: ReadonlyMap<bigint, number>;
-  private readonly v6Index: ReadonlyMap<bigint, number>;
+  private readonly v4Index: ReadonlyMap<string, number>;
+  private readonly v6Index: ReadonlyMap<string, number>;
 
   constructor(prefixes: Iterable<Prefix>) {
-    const v4 = new Set<bigint>([0n]);
-    const v6 = new Set<bigint>([0n]);
+    // Edges are hexadecimal digits: as texts of one length they sort as the addresses do.
+    const v4 = new Set<string>(["0".repeat(8)]);
+    const v6 = new Set<string>(["0".repeat(32)]);
     for (const prefix of prefixes) {
       const [first, after] = bounds(prefix);
       const starts = isV4(prefix) ? v4 : v6;
       starts.add(first);
-      if (after !== spaceEnd(prefix)) starts.add(after);
+      if (after !== BEYOND) starts.add(after);
     }
-    const v4Sorted = BigUint64Array.from(v4).sort();
-    const v6Sorted = [...v6].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    const v4Sorted = [...v4].sort();
+    const v6Sorted = [...v6].sort();
     this.v4Count = v4Sorted.length;
     this.count = v4Sorted.length + v6Sorted.length;
     this.v4Starts = Int32Array.from(v4Sorted, (start) => flipped(start));
-    this.v6Starts = new Int32Array(v6Sorted.length * 4);
-    for (const [k, start] of v6Sorted.entries()) for (let word = 0; word < 4; word++) this.v6Starts[k * 4 + word] = flipped(start >> BigInt(96 - 32 * word));
-    this.v4Index = new Map(Array.from(v4Sorted, (start, k) => [start, k]));
+    this.v6Starts = Int32Array.from(v6Sorted.flatMap((start) => [0, 8, 16, 24].map((digit) => flipped(start.slice(digit, digit + 8)))));
+    this.v4Index = new Map(v4Sorted.map((start, k) => [start, k]));
     this.v6Index = new Map(v6Sorted.map((start, k) => [start, this.v4Count + k]));
   }
 
@@ -57,7 +58,7 @@ export class AddressIntervals {
   rangeOf(prefix: Prefix): readonly [number, number] {
     const [first, after] = bounds(prefix);
     const index = isV4(prefix) ? this.v4Index : this.v6Index;
-    const end = after === spaceEnd(prefix) ? (isV4(prefix) ? this.v4Count : this.count) : index.get(after);
+    const end = after === BEYOND ? (isV4(prefix) ? this.v4Count : this.count) : index.get(after);
     const begin = index.get(first);
     if (begin === undefined || end === undefined) throw new Error("intervals: a prefix that was not given at construction");
     return [begin, end];
@@ -98,22 +99,30 @@ export function isV4(prefix: Prefix): boolean {
   return prefix.prefixBits >= V4_PREFIX_BITS && prefix.bytes[10] === 0xff && prefix.bytes[11] === 0xff && prefix.bytes.slice(0, 10).every((byte) => byte === 0);
 }
 
-/** First address and the one after the last, counted within the prefix's own version. Host bits are ignored. */
-function bounds(prefix: Prefix): readonly [bigint, bigint] {
-  if (prefix.bytes.length !== 16 || prefix.prefixBits < 0 || prefix.prefixBits > ADDRESS_BITS) throw new Error(`intervals: not a prefix: ${JSON.stringify(prefix)}`);
-  let value = 0n;
-  for (const byte of isV4(prefix) ? prefix.bytes.slice(12) : prefix.bytes) value = (value << 8n) | BigInt(byte);
-  const hostBits = BigInt(ADDRESS_BITS - prefix.prefixBits);
-  const first = (value >> hostBits) << hostBits;
-  return [first, first + (1n << hostBits)];
+/** First address of a prefix and the one after its last, in digits, counted within its version. Host bits are ignored. */
+function bounds(prefix: Prefix): readonly [string, string] {
+  const { prefixBits } = prefix;
+  if (prefix.bytes.length !== 16 || prefixBits < 0 || prefixBits > ADDRESS_BITS) throw new Error(`intervals: not a prefix: ${JSON.stringify(prefix)}`);
+  const firstByte = isV4(prefix) ? 12 : 0;
+  const bytes = prefix.bytes.map((byte, k) => byte & (0xff << Math.min(Math.max((k + 1) * 8 - prefixBits, 0), 8)));
+  const first = digits(bytes.slice(firstByte));
+  // One more in the prefix's last bit, with carry.
+  let carry = prefixBits === 0 ? 0 : 0x80 >> ((prefixBits - 1) & 7);
+  for (let k = (prefixBits - 1) >> 3; k >= firstByte && carry !== 0; k--) {
+    const sum = (bytes[k] as number) + carry;
+    bytes[k] = sum & 0xff;
+    carry = sum >> 8;
+  }
+  return [first, carry !== 0 || prefixBits <= firstByte * 8 ? BEYOND : digits(bytes.slice(firstByte))];
 }
 
-function spaceEnd(prefix: Prefix): bigint {
-  return 1n << BigInt(isV4(prefix) ? V4_BITS : ADDRESS_BITS);
+function digits(bytes: readonly number[]): string {
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function flipped(value: bigint): number {
-  return Number(BigInt.asIntN(32, value)) ^ 0x80000000;
+/** Eight digits → a word with its top bit flipped. */
+function flipped(start: string): number {
+  return Number.parseInt(start, 16) ^ 0x80000000;
 }
 
 /** A word of an address as it lies in memory → comparable with the starts. */

@@ -94,10 +94,30 @@ export class Policy {
     this.wordPlaces = Int32Array.from({ length: this.blockCount * BLOCK_WORDS }, (_, word) => this.places[word * 32] ?? 0);
     const ordered = Array.from(this.places, (place) => rules[place] as PlannedRule);
     const store = new BlockStore();
-    this.zones = compile(ordered.map((rule) => this.zoneRanges(rule)), this.zoneClassCount ** 2, this.blockCount, store);
-    this.sources = compile(ordered.map((rule) => addressRanges(rule.sources, this.sourceIntervals)), this.sourceIntervals.count, this.blockCount, store);
-    this.destinations = compile(ordered.map((rule) => addressRanges(rule.destinations, this.destinationIntervals)), this.destinationIntervals.count, this.blockCount, store);
-    this.services = compile(ordered.map((rule) => line.ranges(rule)), line.starts.length, this.blockCount, store);
+    this.zones = compile(
+      ordered.map((rule) => this.zoneRanges(rule)),
+      this.zoneClassCount ** 2,
+      this.blockCount,
+      store,
+    );
+    this.sources = compile(
+      ordered.map((rule) => addressRanges(rule.sources, this.sourceIntervals)),
+      this.sourceIntervals.count,
+      this.blockCount,
+      store,
+    );
+    this.destinations = compile(
+      ordered.map((rule) => addressRanges(rule.destinations, this.destinationIntervals)),
+      this.destinationIntervals.count,
+      this.blockCount,
+      store,
+    );
+    this.services = compile(
+      ordered.map((rule) => line.ranges(rule)),
+      line.starts.length,
+      this.blockCount,
+      store,
+    );
     this.servicePoints = line.fill(this.serviceTables, this.serviceFirst);
     this.blocks = Int32Array.from(store.blocks);
   }
@@ -115,7 +135,12 @@ export class Policy {
     const protocol = (words[at + T_FLOW] as number) & 0xff;
     const ports = words[at + T_PORTS] as number;
     const point = isIcmp(protocol) ? ((icmp & 0xff) << 8) | ((icmp >>> 8) & 0xff) : ((ports >>> 8) & 0xff00) | (ports >>> 24);
-    return this.match(this.zonePair(fromZone, toZone), this.sourceIntervals.find(words, at), this.destinationIntervals.find(words, at + T_DESTINATION), this.service(protocol, point));
+    return this.match(
+      this.zonePair(fromZone, toZone),
+      this.sourceIntervals.find(words, at),
+      this.destinationIntervals.find(words, at + T_DESTINATION),
+      this.service(protocol, point),
+    );
   }
 
   /** True when the packet, or the packet that it would answer (its mirror), is permitted. Asked before the twin is. */
@@ -164,7 +189,8 @@ export class Policy {
       for (; live !== 0; live &= live - 1) {
         const word = 31 - Math.clz32(live & -live);
         if ((this.wordPlaces[(block << 5) | word] as number) >= best) continue;
-        const hits = (blocks[(s << 5) | word] as number) & (blocks[(d << 5) | word] as number) & (blocks[(z << 5) | word] as number) & (blocks[(v << 5) | word] as number);
+        const hits =
+          (blocks[(s << 5) | word] as number) & (blocks[(d << 5) | word] as number) & (blocks[(z << 5) | word] as number) & (blocks[(v << 5) | word] as number);
         if (hits === 0) continue;
         const place = this.places[(block << BLOCK_SHIFT) | (word << 5) | (31 - Math.clz32(hits & -hits))] as number;
         if (place < best) best = place;
@@ -184,7 +210,8 @@ export class Policy {
 
   private zoneRanges(rule: PlannedRule): readonly Range[] {
     const count = this.zoneClassCount;
-    const classes = (zones: readonly number[]) => (zones.length === 0 ? Array.from({ length: count }, (_, k) => k) : zones.map((zone) => this.zoneClasses[zone] as number));
+    const classes = (zones: readonly number[]) =>
+      zones.length === 0 ? Array.from({ length: count }, (_, k) => k) : zones.map((zone) => this.zoneClasses[zone] as number);
     for (const zone of [...rule.fromZones, ...rule.toZones]) if (zone < 0 || zone >= ZONES) throw new Error(`policy: rule ${rule.number} names zone ${zone}`);
     if (rule.toZones.length === 0) return classes(rule.fromZones).map((from) => [from * count, (from + 1) * count]);
     const to = classes(rule.toZones);
@@ -204,7 +231,10 @@ function placesByBit(rules: readonly PlannedRule[], sources: AddressIntervals, d
   const keys = rules.map((rule, place) => {
     const source = rule.sources[0];
     const destination = rule.destinations[0];
-    const open = [rule.sources, rule.destinations, rule.services, rule.fromZones, rule.toZones].reduce((bits, list) => bits * 2 + (list.length === 0 ? 1 : 0), 0);
+    const open = [rule.sources, rule.destinations, rule.services, rule.fromZones, rule.toZones].reduce(
+      (bits, list) => bits * 2 + (list.length === 0 ? 1 : 0),
+      0,
+    );
     const where = source !== undefined ? sources.rangeOf(source)[0] : destination !== undefined ? destinations.rangeOf(destination)[0] : 0;
     return { open, where, place };
   });
@@ -244,7 +274,9 @@ class ServiceLine {
 
   ranges(rule: PlannedRule): readonly Range[] {
     if (rule.services.length === 0) return [[0, this.starts.length]];
-    return rule.services.flatMap((service) => servicePoints(service).map(([first, after]): Range => [this.index.get(first) as number, this.index.get(after) ?? this.starts.length]));
+    return rule.services.flatMap((service) =>
+      servicePoints(service).map(([first, after]): Range => [this.index.get(first) as number, this.index.get(after) ?? this.starts.length]),
+    );
   }
 
   /** Fills the two tables by protocol and returns the interval of every point of the protocols that have more than one. */
@@ -274,7 +306,10 @@ function servicePoints(service: PlannedService): readonly Range[] {
     const [firstType, lastType] = [service.ports[0], Math.min(service.ports[1], 255)];
     const [firstCode, lastCode] = [service.codes[0], Math.min(service.codes[1], 255)];
     if (firstCode === 0 && lastCode === 255) return [[base + firstType * 256, base + (lastType + 1) * 256]];
-    return Array.from({ length: lastType - firstType + 1 }, (_, k): Range => [base + (firstType + k) * 256 + firstCode, base + (firstType + k) * 256 + lastCode + 1]);
+    return Array.from(
+      { length: lastType - firstType + 1 },
+      (_, k): Range => [base + (firstType + k) * 256 + firstCode, base + (firstType + k) * 256 + lastCode + 1],
+    );
   }
   if (service.protocol !== PROTOCOL_TCP && service.protocol !== PROTOCOL_UDP) return [whole];
   return [[base + service.ports[0], base + service.ports[1] + 1]];

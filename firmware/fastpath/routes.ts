@@ -19,6 +19,8 @@ export class Routes {
   readonly zone: Int32Array;
   readonly hop: Int32Array;
   readonly stations: Stations;
+  /** False in transparent mode, which has neither routes nor addresses. */
+  readonly routed: boolean;
   /** OWN_* of the address that `isOwn` found last. */
   ownKind = OWN_NONE;
   private readonly intervals: AddressIntervals;
@@ -27,6 +29,7 @@ export class Routes {
   /** Link-local networks lie on every port: they are no routes. Throws when a static route's zone is not in the plan. */
   constructor(plan: Plan, stations: Stations = new Stations(plan)) {
     this.stations = stations;
+    this.routed = plan.mode === "routed";
     const candidates = [...connected(plan.zones), ...plan.routes.map((route) => staticRoute(route, plan.zones))];
     this.entry = Int32Array.from(candidates, (route) => route.entry);
     this.zone = Int32Array.from(candidates, (route) => plan.zones[route.entry]?.zone ?? 0);
@@ -36,6 +39,12 @@ export class Routes {
     // Longer prefixes overwrite shorter ones; of equals the first wins, and connected networks come first.
     const order = candidates.map((_, k) => k).sort((a, b) => bitsOf(candidates, a) - bitsOf(candidates, b) || b - a);
     for (const route of order) this.byInterval.fill(route, ...this.intervals.rangeOf((candidates[route] as Candidate).prefix));
+  }
+
+  /** True when the route's destinations are neighbours themselves. */
+  isOnLink(route: number): boolean {
+    const hop = route << 2;
+    return ((this.hop[hop] as number) | (this.hop[hop + 1] as number) | (this.hop[hop + 2] as number) | (this.hop[hop + 3] as number)) === 0;
   }
 
   /** Route of the address at `address[at .. at+3]`, or -1. */
@@ -56,7 +65,9 @@ function bitsOf(candidates: readonly Candidate[], route: number): number {
 }
 
 function connected(zones: readonly PlannedZone[]): readonly Candidate[] {
-  return zones.flatMap((zone, entry) => [...zone.gatewayAddresses, ...zone.siteAddresses].filter((prefix) => !isLinkLocalPrefix(prefix)).map((prefix) => ({ prefix, entry, nextHop: ON_LINK })));
+  return zones.flatMap((zone, entry) =>
+    [...zone.gatewayAddresses, ...zone.siteAddresses].filter((prefix) => !isLinkLocalPrefix(prefix)).map((prefix) => ({ prefix, entry, nextHop: ON_LINK })),
+  );
 }
 
 /** The route leaves by the entry of its zone in whose network the next hop lies, else by the zone's first. */

@@ -2,8 +2,7 @@
 // came from. Structure (header lengths, options, routing headers, flags) was check()'s part. Address rules hold everywhere;
 // the sender's place is known in routed mode only, and is looked at by the unit that received the packet from the wire.
 
-import { P_DESTINATION, P_FAULT, P_FLAGS, P_INGRESS, P_L3, P_SOURCE, P_ZONE, PACKET_ICMP_ERROR, PACKET_IPV6, PACKET_LOCAL, PACKET_MULTICAST, V4_MAPPED } from "./packets.ts";
-import type { Plan } from "../plan.ts";
+import { P_FLAGS, P_L3, P_SOURCE, P_ZONE, PACKET_ICMP_ERROR, PACKET_IPV6, PACKET_MULTICAST, V4_MAPPED } from "./packets.ts";
 import type { Routes } from "./routes.ts";
 import { isLinkLocalV6 } from "./stations.ts";
 import { drop } from "./verdicts.ts";
@@ -20,78 +19,65 @@ const OWN_SOURCE = drop("own-source");
 const LOOPBACK_NET = 127;
 const LINK_LOCAL_V4 = 0xfea9;
 
-export class Sanity {
-  private readonly routes: Routes | undefined;
-  private readonly reversePath: boolean;
-  /** The addresses under inspection: source, destination. */
-  private readonly pair = new Int32Array(8);
+/** The addresses under inspection: source, destination. */
+const pair = new Int32Array(8);
 
-  /** `routes`: undefined in transparent mode. */
-  constructor(plan: Plan, routes: Routes | undefined) {
-    this.routes = routes;
-    this.reversePath = plan.checks.reversePath;
-  }
+/**
+ * Judges a packet that check() found sound, on the unit that received it from the wire; not for ARP and ND. `reversePath`: the
+ * sender must lie where the packet came in. Returns a drop reason, 0 = none.
+ */
+export function sanity(words: Int32Array, at: number, view: DataView, routes: Routes, reversePath: boolean): number {
+  const flags = words[at + P_FLAGS] as number;
+  const v6 = (flags & PACKET_IPV6) !== 0;
+  for (let k = 0; k < 8; k = (k + 1) | 0) pair[k] = words[at + P_SOURCE + k] as number;
+  // The tuple of an ICMP error is its quoted packet's; the sender of the error is in its own header.
+  if ((flags & PACKET_ICMP_ERROR) !== 0) loadSource(view, words[at + P_L3] as number, v6);
+  const wrong = v6 ? addressesV6() : addressesV4();
+  if (wrong !== 0) return wrong;
+  if (pair[3] === pair[7] && pair[0] === pair[4] && pair[1] === pair[5] && pair[2] === pair[6]) return LAND;
+  return routes.routed ? place(words, at, routes, reversePath, v6) : 0;
+}
 
-  /** Judges a packet that check() found sound; not for ARP and ND. Returns a drop reason (0 = none) and stores it in P_FAULT. */
-  check(view: DataView, words: Int32Array, at: number): number {
-    const fault = this.inspect(view, words, at);
-    words[at + P_FAULT] = fault;
-    return fault;
-  }
+function loadSource(view: DataView, l3: number, v6: boolean): void {
+  if (!v6) pair[3] = view.getInt32(l3 + IPV4_SOURCE, true);
+  else for (let k = 0; k < 4; k = (k + 1) | 0) pair[k] = view.getInt32(l3 + IPV6_SOURCE + (k << 2), true);
+}
 
-  private inspect(view: DataView, words: Int32Array, at: number): number {
-    const flags = words[at + P_FLAGS] as number;
-    if ((flags & PACKET_LOCAL) !== 0) return 0;
-    const pair = this.pair;
-    for (let k = 0; k < 8; k = (k + 1) | 0) pair[k] = words[at + P_SOURCE + k] as number;
-    // The tuple of an ICMP error is its quoted packet's; the sender of the error is in its own header.
-    if ((flags & PACKET_ICMP_ERROR) !== 0) this.loadSource(view, words[at + P_L3] as number, flags);
-    const fault = (flags & PACKET_IPV6) !== 0 ? addressesV6(pair) : addressesV4(pair);
-    if (fault !== 0) return fault;
-    if (pair[0] === pair[4] && pair[1] === pair[5] && pair[2] === pair[6] && pair[3] === pair[7]) return LAND;
-    return this.routes === undefined || words[at + P_INGRESS] !== 0 ? 0 : this.place(this.routes, words, at, flags);
+/** Routed mode: does the sender belong where the packet came in? */
+function place(words: Int32Array, at: number, routes: Routes, reversePath: boolean, v6: boolean): number {
+  if (routes.isOwn(pair, 0) >= 0) return OWN_SOURCE; // F6
+  if (!v6 && routes.stations.isBroadcast(pair, 0)) return BAD_SOURCE; // F5
+  if (!v6 && routes.stations.isBroadcast(pair, 4)) return BAD_DESTINATION; // RFC 2644 §2
+  // RFC 4291 §2.5.6, RFC 3927 §7: link-local addresses end at the router; only the router itself may be spoken to.
+  const isSourceLocal = v6 ? isLinkLocalV6(pair, 0) : ((pair[3] as number) & 0xffff) === LINK_LOCAL_V4;
+  const isDestinationLocal = v6 ? isLinkLocalV6(pair, 4) : ((pair[7] as number) & 0xffff) === LINK_LOCAL_V4;
+  if (isSourceLocal || isDestinationLocal) {
+    if (routes.isOwn(pair, 4) >= 0 || ((words[at + P_FLAGS] as number) & PACKET_MULTICAST) !== 0) return 0;
+    return isSourceLocal ? BAD_SOURCE : BAD_DESTINATION;
   }
-
-  private loadSource(view: DataView, l3: number, flags: number): void {
-    if ((flags & PACKET_IPV6) === 0) this.pair[3] = view.getInt32(l3 + IPV4_SOURCE, true);
-    else for (let k = 0; k < 4; k = (k + 1) | 0) this.pair[k] = view.getInt32(l3 + IPV6_SOURCE + (k << 2), true);
-  }
-
-  /** Routed mode: does the sender belong where the packet came in? */
-  private place(routes: Routes, words: Int32Array, at: number, flags: number): number {
-    const pair = this.pair;
-    if (routes.isOwn(pair, 0) >= 0) return OWN_SOURCE; // F6
-    const v6 = (flags & PACKET_IPV6) !== 0;
-    if (!v6 && routes.stations.isBroadcast(pair, 0)) return BAD_SOURCE; // F5
-    if (!v6 && routes.stations.isBroadcast(pair, 4)) return BAD_DESTINATION; // RFC 2644 §2
-    // RFC 4291 §2.5.6, RFC 3927 §7: link-local addresses end at the router; only the router itself may be spoken to.
-    const local = v6 ? isLinkLocalV6(pair, 0) : ((pair[3] as number) & 0xffff) === LINK_LOCAL_V4;
-    const localDestination = v6 ? isLinkLocalV6(pair, 4) : ((pair[7] as number) & 0xffff) === LINK_LOCAL_V4;
-    if (local || localDestination) return routes.isOwn(pair, 4) >= 0 || (flags & PACKET_MULTICAST) !== 0 ? 0 : local ? BAD_SOURCE : BAD_DESTINATION;
-    if (!this.reversePath) return 0;
-    const route = routes.find(pair, 0);
-    return route < 0 || routes.zone[route] !== words[at + P_ZONE] ? SPOOFED : 0; // F6, V2, RFC 3704 §2.2
-  }
+  if (!reversePath) return 0;
+  const route = routes.find(pair, 0);
+  return route < 0 || routes.zone[route] !== words[at + P_ZONE] ? SPOOFED : 0; // F6, V2, RFC 3704 §2.2
 }
 
 /** F5, RFC 1122 §3.2.1.3, RFC 6890: 0/8 and 224/3 never send, 127/8 is on no wire, 0.0.0.0 and 240/4 are nobody. */
-function addressesV4(pair: Int32Array): number {
+function addressesV4(): number {
   const source = (pair[3] as number) & 0xff;
   if (source === 0 || source === LOOPBACK_NET || source >= 224) return BAD_SOURCE;
   const destination = (pair[7] as number) & 0xff;
   return destination === 0 || destination === LOOPBACK_NET || destination >= 240 ? BAD_DESTINATION : 0;
 }
 
-function addressesV6(pair: Int32Array): number {
-  if (((pair[0] as number) & 0xff) === 0xff || isReservedV6(pair, 0)) return BAD_SOURCE; // V2
-  return isReservedV6(pair, 4) ? BAD_DESTINATION : 0;
+function addressesV6(): number {
+  if (((pair[0] as number) & 0xff) === 0xff || isReservedV6(0)) return BAD_SOURCE; // V2
+  return isReservedV6(4) ? BAD_DESTINATION : 0;
 }
 
 /**
  * ::, ::1 (RFC 4291 §2.5.2, §2.5.3), and IPv4 addresses in disguise (::/96, ::ffff:0:0/96): on the wire they mean nothing, and
  * in a session's key the latter would be mistaken for IPv4.
  */
-function isReservedV6(pair: Int32Array, at: number): boolean {
+function isReservedV6(at: number): boolean {
   if (pair[at] !== 0 || pair[at + 1] !== 0) return false;
   return pair[at + 2] === V4_MAPPED || pair[at + 2] === 0;
 }

@@ -1,7 +1,7 @@
-// Who this unit is on each of its networks: MACs and addresses of every zone entry (zone on a port and VLAN), as words that
-// lie as in a packet. The gateway answers and announces; the site sends (PROTOCOL.md "Gateways at two sites").
+// Who this unit is on each of its networks: its own addresses, by zone entry (an index into the plan's zones), as words that lie
+// as in a packet. The gateway's answer and announce; the site's send (PROTOCOL.md "Gateways at two sites").
 
-import { P_ENTRY, P_ZONE, V4_MAPPED } from "./packets.ts";
+import { V4_MAPPED } from "./packets.ts";
 import type { Plan, Prefix } from "../plan.ts";
 
 export const OWN_NONE = 0;
@@ -15,41 +15,17 @@ const A_KIND = 5;
 const A_PREFIX_BITS = 6;
 
 export class Stations {
-  /** Zone entries; index = index into the plan's zones. */
-  readonly count: number;
-  readonly port: Int32Array;
-  readonly vlan: Int32Array;
-  readonly zone: Int32Array;
-  /** MTU of the entry's port, bytes. */
-  readonly mtuBytes: Int32Array;
-  /** First four bytes and last two of the MACs, in packet order. */
-  readonly gatewayMac: Int32Array;
-  readonly gatewayMacRest: Int32Array;
-  readonly siteMac: Int32Array;
-  readonly siteMacRest: Int32Array;
   /** All own addresses: STRIDE words each, by entry: those of entry e are `first[e] .. first[e + 1] - 1`. */
   private readonly words: Int32Array;
   private readonly first: Int32Array;
   /** Address → number + 1, open addressing; the load is at most a quarter. */
   private readonly slots: Int32Array;
-  private readonly entryOfZone: Int32Array;
 
   constructor(plan: Plan) {
     const zones = plan.zones;
-    this.count = zones.length;
-    this.port = Int32Array.from(zones, (zone) => zone.port);
-    this.vlan = Int32Array.from(zones, (zone) => zone.vlan);
-    this.zone = Int32Array.from(zones, (zone) => zone.zone);
-    this.mtuBytes = Int32Array.from(zones, (zone) => plan.ports.find((port) => port.number === zone.port)?.mtuBytes ?? 0);
-    this.gatewayMac = Int32Array.from(zones, (zone) => macWord(zone.gatewayMac));
-    this.gatewayMacRest = Int32Array.from(zones, (zone) => macRest(zone.gatewayMac));
-    this.siteMac = Int32Array.from(zones, (zone) => macWord(zone.siteMac));
-    this.siteMacRest = Int32Array.from(zones, (zone) => macRest(zone.siteMac));
-    this.entryOfZone = new Int32Array(256).fill(-1);
     const rows: number[] = [];
     const first = [0];
     for (const [entry, zone] of zones.entries()) {
-      if (this.entryOfZone[zone.zone] === -1) this.entryOfZone[zone.zone] = entry;
       for (const prefix of zone.gatewayAddresses) rows.push(...addressWords(prefix.bytes), entry, OWN_GATEWAY, prefix.prefixBits, 0);
       for (const prefix of zone.siteAddresses) rows.push(...addressWords(prefix.bytes), entry, OWN_SITE, prefix.prefixBits, 0);
       first.push(rows.length / STRIDE);
@@ -128,12 +104,6 @@ export class Stations {
     return fallback;
   }
 
-  /** Where a packet's sender can be spoken to: the entry it came in by, or (handed here) this unit's entry of its zone. -1: nowhere. */
-  entryOfPacket(words: Int32Array, at: number): number {
-    const entry = words[at + P_ENTRY] as number;
-    return entry >= 0 ? entry : (this.entryOfZone[(words[at + P_ZONE] as number) & 0xff] as number);
-  }
-
   /** True for an IPv4 network's first or last address (RFC 1122 §3.2.1.3) on any entry; prefixes of 31 and 32 bits have none. */
   isBroadcast(words: Int32Array, at: number): boolean {
     const address = words[at + 3] as number;
@@ -176,7 +146,9 @@ export class Stations {
 
 /** 16 bytes as four words in packet order. */
 export function addressWords(bytes: readonly number[]): readonly number[] {
-  return [0, 4, 8, 12].map((k) => ((bytes[k] as number) | ((bytes[k + 1] as number) << 8) | ((bytes[k + 2] as number) << 16) | ((bytes[k + 3] as number) << 24)) | 0);
+  return [0, 4, 8, 12].map(
+    (k) => (bytes[k] as number) | ((bytes[k + 1] as number) << 8) | ((bytes[k + 2] as number) << 16) | ((bytes[k + 3] as number) << 24) | 0,
+  );
 }
 
 export function isV4Words(words: Int32Array, at: number): boolean {
@@ -193,17 +165,12 @@ export function isLinkLocalPrefix(prefix: Prefix): boolean {
   return prefix.bytes[0] === 0xfe && ((prefix.bytes[1] as number) & 0xc0) === 0x80;
 }
 
-function macWord(mac: readonly number[]): number {
-  return ((mac[0] as number) | ((mac[1] as number) << 8) | ((mac[2] as number) << 16) | ((mac[3] as number) << 24)) | 0;
-}
-
-function macRest(mac: readonly number[]): number {
-  return (mac[4] as number) | ((mac[5] as number) << 8);
-}
-
 /** Own addresses are few and fixed; an unkeyed mix is enough. */
 function hash(words: Int32Array, at: number): number {
-  const mixed = Math.imul((words[at] as number) ^ Math.imul((words[at + 1] as number) ^ (words[at + 2] as number), 0x85ebca6b) ^ (words[at + 3] as number), 0xc2b2ae35);
+  const mixed = Math.imul(
+    (words[at] as number) ^ Math.imul((words[at + 1] as number) ^ (words[at + 2] as number), 0x85ebca6b) ^ (words[at + 3] as number),
+    0xc2b2ae35,
+  );
   return mixed ^ (mixed >>> 15);
 }
 

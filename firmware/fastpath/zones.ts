@@ -14,8 +14,8 @@ export class Zones {
   readonly vlan: Int32Array;
   readonly mtuBytes: Int32Array;
   /** Own MACs by entry: first four bytes and last two, as they lie in a packet (little-endian reads). */
-  private readonly gatewayMac: Int32Array;
-  private readonly gatewayMacRest: Int32Array;
+  readonly gatewayMac: Int32Array;
+  readonly gatewayMacRest: Int32Array;
   readonly siteMac: Int32Array;
   readonly siteMacRest: Int32Array;
   /** Port and VLAN → entry, -1 = none. */
@@ -57,7 +57,7 @@ export class Zones {
 }
 
 function macWord(mac: readonly number[]): number {
-  return ((mac[0] ?? 0) | ((mac[1] ?? 0) << 8) | ((mac[2] ?? 0) << 16) | ((mac[3] ?? 0) << 24)) | 0;
+  return (mac[0] ?? 0) | ((mac[1] ?? 0) << 8) | ((mac[2] ?? 0) << 16) | ((mac[3] ?? 0) << 24) | 0;
 }
 
 function macRest(mac: readonly number[]): number {

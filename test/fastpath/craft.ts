@@ -41,22 +41,45 @@ export const HOST_MAC = "02:00:00:00:00:11";
 export function zones(): readonly PlannedZone[] {
   return [
     {
-      zone: 1, name: "one", port: 0, vlan: 0, gatewayMac: mac(GATEWAY_MAC), siteMac: mac(SITE_MAC),
+      zone: 1,
+      name: "one",
+      port: 0,
+      vlan: 0,
+      gatewayMac: mac(GATEWAY_MAC),
+      siteMac: mac(SITE_MAC),
       gatewayAddresses: [prefix("10.1.0.254/24"), prefix("2001:db8:1::254/64"), prefix("fe80::1/64")],
       siteAddresses: [prefix("10.1.0.251/24"), prefix("2001:db8:1::251/64"), prefix("fe80::251/64")],
     },
     {
-      zone: 3, name: "three", port: 1, vlan: 30, gatewayMac: mac("02:54:57:00:00:03"), siteMac: mac("02:54:57:0a:00:03"),
+      zone: 3,
+      name: "three",
+      port: 1,
+      vlan: 30,
+      gatewayMac: mac("02:54:57:00:00:03"),
+      siteMac: mac("02:54:57:0a:00:03"),
       gatewayAddresses: [prefix("10.3.0.254/24"), prefix("2001:db8:3::254/64"), prefix("fe80::1/64")],
       siteAddresses: [prefix("10.3.0.251/24"), prefix("2001:db8:3::251/64"), prefix("fe80::253/64")],
     },
   ];
 }
 
-export function plan(parts: { readonly routes?: readonly PlannedRoute[]; readonly rules?: readonly PlannedRule[]; readonly zones?: readonly PlannedZone[]; readonly reversePath?: boolean } = {}): Plan {
+export function plan(
+  parts: {
+    readonly routes?: readonly PlannedRoute[];
+    readonly rules?: readonly PlannedRule[];
+    readonly zones?: readonly PlannedZone[];
+    readonly reversePath?: boolean;
+  } = {},
+): Plan {
   const port = (number: number) => ({ number, device: `port${number}`, kind: "data", mtuBytes: 1_500, pairedPort: -1 }) as const;
   return {
-    unit: 1, name: "A1", site: "A", mode: "routed", agreementHash: "", revision: 1, sessions: 1_024,
+    unit: 1,
+    name: "A1",
+    site: "A",
+    mode: "routed",
+    agreementHash: "",
+    revision: 1,
+    sessions: 1_024,
     ports: [port(0), port(1)],
     zones: parts.zones ?? zones(),
     routes: parts.routes ?? [],
@@ -110,12 +133,42 @@ export function craft(parts: Crafted = {}): Uint8Array<ArrayBuffer> {
   const protocol = parts.protocol ?? 6;
   const transport = parts.transport ?? transportBytes(protocol, parts);
   const extensions = parts.extensions?.bytes ?? [];
-  const ethernet = [...mac(parts.destinationMac ?? GATEWAY_MAC), ...mac(parts.sourceMac ?? HOST_MAC), ...(parts.vlan === undefined ? [] : [0x81, 0x00, ...two(parts.vlan)]), ...(v6 ? [0x86, 0xdd] : [0x08, 0x00])];
+  const ethernet = [
+    ...mac(parts.destinationMac ?? GATEWAY_MAC),
+    ...mac(parts.sourceMac ?? HOST_MAC),
+    ...(parts.vlan === undefined ? [] : [0x81, 0x00, ...two(parts.vlan)]),
+    ...(v6 ? [0x86, 0xdd] : [0x08, 0x00]),
+  ];
   const options = parts.ipOptions ?? [];
   const headerBytes = 20 + options.length;
   const header = v6
-    ? [0x60, 0, 0, 0, ...two(extensions.length + transport.length), parts.extensions?.first ?? protocol, parts.ttl ?? 64, ...address(source), ...address(destination), ...extensions]
-    : [0x40 | (headerBytes / 4), 0, ...two(headerBytes + transport.length), 0x12, 0x34, ...two(parts.fragment ?? 0), parts.ttl ?? 64, protocol, 0, 0, ...address(source).slice(12), ...address(destination).slice(12), ...options];
+    ? [
+        0x60,
+        0,
+        0,
+        0,
+        ...two(extensions.length + transport.length),
+        parts.extensions?.first ?? protocol,
+        parts.ttl ?? 64,
+        ...address(source),
+        ...address(destination),
+        ...extensions,
+      ]
+    : [
+        0x40 | (headerBytes / 4),
+        0,
+        ...two(headerBytes + transport.length),
+        0x12,
+        0x34,
+        ...two(parts.fragment ?? 0),
+        parts.ttl ?? 64,
+        protocol,
+        0,
+        0,
+        ...address(source).slice(12),
+        ...address(destination).slice(12),
+        ...options,
+      ];
   const frame = Uint8Array.from([...ethernet, ...header, ...transport]);
   const view = new DataView(frame.buffer);
   const l3 = ethernet.length;
@@ -132,7 +185,8 @@ function transportBytes(protocol: number, parts: Crafted): readonly number[] {
     return [...ports, 0, 0, 3, 232, 0, 0, 7, 208, (5 + options.length / 4) << 4, parts.flags ?? 0x10, 0x20, 0, 0, 0, 0, 0, ...options, ...payload];
   }
   if (protocol === 17) return [...ports, ...two(8 + payload.length), 0, 0, ...payload];
-  if (protocol === 1 || protocol === 58) return [parts.type ?? (protocol === 1 ? 8 : 128), parts.code ?? 0, 0, 0, ...(parts.rest ?? [0x12, 0x34, 0, 1]), ...payload];
+  if (protocol === 1 || protocol === 58)
+    return [parts.type ?? (protocol === 1 ? 8 : 128), parts.code ?? 0, 0, 0, ...(parts.rest ?? [0x12, 0x34, 0, 1]), ...payload];
   return payload;
 }
 

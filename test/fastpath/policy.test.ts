@@ -60,25 +60,67 @@ function holds(one: Prefix, text: string): boolean {
 }
 
 // Few distinct values, so that rules and flows meet.
-const addresses = ["10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.1.255", "10.255.255.255", "192.168.7.9", "0.0.0.0", "255.255.255.255", "2001:db8::", "2001:db8::1", "2001:db8:0:1::", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fe80::1"];
+const addresses = [
+  "10.0.0.0",
+  "10.0.0.1",
+  "10.0.0.2",
+  "10.0.1.255",
+  "10.255.255.255",
+  "192.168.7.9",
+  "0.0.0.0",
+  "255.255.255.255",
+  "2001:db8::",
+  "2001:db8::1",
+  "2001:db8:0:1::",
+  "::",
+  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+  "fe80::1",
+];
 const anyAddress = fc.constantFrom(...addresses);
-const anyPrefix = anyAddress.chain((text) => fc.constantFrom(0, 1, 8, 23, 24, 31, 32, ...(v4Text(text) ? [] : [63, 64, 127, 128])).map((bits) => prefix(`${text}/${bits}`)));
+const anyPrefix = anyAddress.chain((text) =>
+  fc.constantFrom(0, 1, 8, 23, 24, 31, 32, ...(v4Text(text) ? [] : [63, 64, 127, 128])).map((bits) => prefix(`${text}/${bits}`)),
+);
 const anyZone = fc.integer({ min: 1, max: 4 });
 const anyProtocol = fc.constantFrom(1, 6, 17, 47, 58);
-const edges = (most: number) => fc.tuple(fc.constantFrom(0, 1, 3, 8, 79, 80, 81, 128, 255, most), fc.constantFrom(0, 1, 3, 8, 79, 80, 81, 128, 255, most)).map(([a, b]): readonly [number, number] => [Math.min(a, b), Math.max(a, b)]);
+const edges = (most: number) =>
+  fc
+    .tuple(fc.constantFrom(0, 1, 3, 8, 79, 80, 81, 128, 255, most), fc.constantFrom(0, 1, 3, 8, 79, 80, 81, 128, 255, most))
+    .map(([a, b]): readonly [number, number] => [Math.min(a, b), Math.max(a, b)]);
 const anyService = fc.record({ protocol: anyProtocol, ports: edges(65_535), codes: edges(255) });
-const someOf = <T>(one: fc.Arbitrary<T>) => fc.oneof({ weight: 1, arbitrary: fc.constant<T[]>([]) }, { weight: 2, arbitrary: fc.array(one, { minLength: 1, maxLength: 3 }) });
+const someOf = <T>(one: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 1, arbitrary: fc.constant<T[]>([]) }, { weight: 2, arbitrary: fc.array(one, { minLength: 1, maxLength: 3 }) });
 const anyRules = fc
-  .array(fc.record({ fromZones: someOf(anyZone), toZones: someOf(anyZone), sources: someOf(anyPrefix), destinations: someOf(anyPrefix), services: someOf(anyService), action: fc.constantFrom("permit", "deny", "reject"), log: fc.boolean() }), { maxLength: 80 })
+  .array(
+    fc.record({
+      fromZones: someOf(anyZone),
+      toZones: someOf(anyZone),
+      sources: someOf(anyPrefix),
+      destinations: someOf(anyPrefix),
+      services: someOf(anyService),
+      action: fc.constantFrom("permit", "deny", "reject"),
+      log: fc.boolean(),
+    }),
+    { maxLength: 80 },
+  )
   .map((parts) => parts.map((part, k) => rule(k + 1, part)));
 const anyPort = fc.constantFrom(0, 1, 79, 80, 81, 768, 2_048, 2_049, 32_768, 65_535);
-const anyFlow = fc.record({ from: anyZone, to: anyZone, source: anyAddress, destination: anyAddress, protocol: anyProtocol, sourcePort: anyPort, port: anyPort });
+const anyFlow = fc.record({
+  from: anyZone,
+  to: anyZone,
+  source: anyAddress,
+  destination: anyAddress,
+  protocol: anyProtocol,
+  sourcePort: anyPort,
+  port: anyPort,
+});
 
 test("F7 F8: the compiled policy decides as the list read from the top does", async () => {
   fc.assert(
     fc.property(anyRules, fc.array(anyFlow, { minLength: 1, maxLength: 30 }), (rules, flows) => {
       const policy = new Policy(rules, 1);
-      for (const flow of flows) if (policy.decide(packet(flow), 0, flow.to) !== naive(rules, flow)) throw new Error(`${JSON.stringify(flow)}: ${policy.decide(packet(flow), 0, flow.to)} is not ${naive(rules, flow)}`);
+      for (const flow of flows)
+        if (policy.decide(packet(flow), 0, flow.to) !== naive(rules, flow))
+          throw new Error(`${JSON.stringify(flow)}: ${policy.decide(packet(flow), 0, flow.to)} is not ${naive(rules, flow)}`);
     }),
     { seed: 7, numRuns: 400 },
   );
@@ -88,7 +130,15 @@ test("a packet could be permitted when it or the packet that it answers is", asy
   fc.assert(
     fc.property(anyRules, anyFlow, (rules, flow) => {
       fc.pre(!isIcmp(flow));
-      const mirror: Flow = { ...flow, from: flow.to, to: flow.from, source: flow.destination, destination: flow.source, port: flow.sourcePort, sourcePort: flow.port };
+      const mirror: Flow = {
+        ...flow,
+        from: flow.to,
+        to: flow.from,
+        source: flow.destination,
+        destination: flow.source,
+        port: flow.sourcePort,
+        sourcePort: flow.port,
+      };
       const permits = (one: Flow) => (naive(rules, one) & 3) === ACTION_PERMIT;
       return new Policy(rules, 1).couldPermit(packet(flow), 0, flow.to) === (permits(flow) || permits(mirror));
     }),
@@ -101,9 +151,19 @@ const flow: Flow = { from: 1, to: 3, source: "10.0.0.1", destination: "10.0.1.25
 test("F7: of two equal rules, and of a subset and its superset, the first wins, in both orders", async (t) => {
   const wide = { sources: [prefix("10.0.0.0/8")] };
   const narrow = { sources: [prefix("10.0.0.1")] };
-  for (const [first, second] of [[narrow, narrow], [narrow, wide], [wide, narrow]] as const) {
-    t.equal(new Policy([rule(1, { ...first, action: "permit" }), rule(2, { ...second, action: "deny" })], 1).decide(packet(flow), 0, 3), (1 << 2) | ACTION_PERMIT);
-    t.equal(new Policy([rule(1, { ...first, action: "deny" }), rule(2, { ...second, action: "permit" })], 1).decide(packet(flow), 0, 3), (1 << 2) | ACTION_DENY);
+  for (const [first, second] of [
+    [narrow, narrow],
+    [narrow, wide],
+    [wide, narrow],
+  ] as const) {
+    t.equal(
+      new Policy([rule(1, { ...first, action: "permit" }), rule(2, { ...second, action: "deny" })], 1).decide(packet(flow), 0, 3),
+      (1 << 2) | ACTION_PERMIT,
+    );
+    t.equal(
+      new Policy([rule(1, { ...first, action: "deny" }), rule(2, { ...second, action: "permit" })], 1).decide(packet(flow), 0, 3),
+      (1 << 2) | ACTION_DENY,
+    );
   }
 });
 
@@ -136,10 +196,25 @@ test("rules keep their own numbers, log flags and the revision", async (t) => {
 });
 
 test("10,000 rules in ten blocks decide as the list does", async (t) => {
-  const rules = Array.from({ length: 10_000 }, (_, k) => rule(k + 1, { sources: [prefix(`10.${(k >> 8) & 0xff}.${k & 0xff}.0/24`)], destinations: [prefix(`172.16.${k % 100}.0/24`)], services: [{ protocol: 6, ports: [k % 1_000, (k % 1_000) + 50], codes: [0, 255] }], action: k % 3 === 0 ? "deny" : "permit" }));
+  const rules = Array.from({ length: 10_000 }, (_, k) =>
+    rule(k + 1, {
+      sources: [prefix(`10.${(k >> 8) & 0xff}.${k & 0xff}.0/24`)],
+      destinations: [prefix(`172.16.${k % 100}.0/24`)],
+      services: [{ protocol: 6, ports: [k % 1_000, (k % 1_000) + 50], codes: [0, 255] }],
+      action: k % 3 === 0 ? "deny" : "permit",
+    }),
+  );
   const policy = new Policy(rules, 1);
   for (let k = 0; k < 10_000; k += 997) {
-    const one: Flow = { from: 1, to: 3, source: `10.${(k >> 8) & 0xff}.${k & 0xff}.9`, destination: `172.16.${k % 100}.1`, protocol: 6, sourcePort: 1, port: (k % 1_000) + 25 };
+    const one: Flow = {
+      from: 1,
+      to: 3,
+      source: `10.${(k >> 8) & 0xff}.${k & 0xff}.9`,
+      destination: `172.16.${k % 100}.1`,
+      protocol: 6,
+      sourcePort: 1,
+      port: (k % 1_000) + 25,
+    };
     t.equal(policy.decide(packet(one), 0, 3), naive(rules, one));
   }
 });

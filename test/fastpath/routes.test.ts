@@ -10,7 +10,11 @@ const via = (text: string, nextHop: string, zone: number) => ({ prefix: prefix(t
 
 test("a destination on a connected network is on the link", async (t) => {
   const routes = new Routes(plan());
-  for (const [text, entry, zone] of [["10.1.0.77", 0, 1], ["10.3.0.1", 1, 3], ["2001:db8:3::9", 1, 3]] as const) {
+  for (const [text, entry, zone] of [
+    ["10.1.0.77", 0, 1],
+    ["10.3.0.1", 1, 3],
+    ["2001:db8:3::9", 1, 3],
+  ] as const) {
     const found = routes.find(words(text), 0);
     t.equal(routes.entry[found], entry);
     t.equal(routes.zone[found], zone);
@@ -45,15 +49,30 @@ test("a route into a zone that the unit does not have is refused", async (t) => 
 });
 
 test("find is the longest prefix that holds the address", async () => {
-  const anyV4 = fc.tuple(fc.constantFrom(10, 192), fc.constantFrom(1, 9, 128), fc.constantFrom(0, 255), fc.constantFrom(0, 1, 255)).map((bytes) => bytes.join("."));
-  const anyV6 = fc.tuple(fc.constantFrom("2001", "fd00"), fc.constantFrom("0", "db8", "ffff"), fc.constantFrom("0", "1", "ffff")).map(([a, b, c]) => `${a}:${b}:0:0:${c}:0:0:${c}`);
-  const anyPrefix = fc.oneof(fc.tuple(anyV4, fc.integer({ min: 0, max: 32 })), fc.tuple(anyV6, fc.integer({ min: 0, max: 128 }))).map(([text, bits]) => `${text}/${bits}`);
+  const anyV4 = fc
+    .tuple(fc.constantFrom(10, 192), fc.constantFrom(1, 9, 128), fc.constantFrom(0, 255), fc.constantFrom(0, 1, 255))
+    .map((bytes) => bytes.join("."));
+  const anyV6 = fc
+    .tuple(fc.constantFrom("2001", "fd00"), fc.constantFrom("0", "db8", "ffff"), fc.constantFrom("0", "1", "ffff"))
+    .map(([a, b, c]) => `${a}:${b}:0:0:${c}:0:0:${c}`);
+  const anyPrefix = fc
+    .oneof(fc.tuple(anyV4, fc.integer({ min: 0, max: 32 })), fc.tuple(anyV6, fc.integer({ min: 0, max: 128 })))
+    .map(([text, bits]) => `${text}/${bits}`);
   fc.assert(
     fc.property(fc.uniqueArray(anyPrefix, { maxLength: 40 }), fc.array(fc.oneof(anyV4, anyV6), { minLength: 1, maxLength: 20 }), (texts, destinations) => {
-      const thePlan = plan({ zones: plan().zones.map((zone) => ({ ...zone, gatewayAddresses: [], siteAddresses: [] })), routes: texts.map((text) => via(text, "10.1.0.1", 1)) });
+      const thePlan = plan({
+        zones: plan().zones.map((zone) => ({ ...zone, gatewayAddresses: [], siteAddresses: [] })),
+        routes: texts.map((text) => via(text, "10.1.0.1", 1)),
+      });
       const routes = new Routes(thePlan);
       for (const text of destinations) {
-        const holding = thePlan.routes.map((route, k) => ({ route, k })).filter(({ route }) => text.includes(":") === (route.prefix.prefixBits < 96 || !isV4(route.prefix.bytes)) && holds(route.prefix.bytes, route.prefix.prefixBits, address(text)));
+        const holding = thePlan.routes
+          .map((route, k) => ({ route, k }))
+          .filter(
+            ({ route }) =>
+              text.includes(":") === (route.prefix.prefixBits < 96 || !isV4(route.prefix.bytes)) &&
+              holds(route.prefix.bytes, route.prefix.prefixBits, address(text)),
+          );
         const longest = Math.max(-1, ...holding.map(({ route }) => route.prefix.prefixBits));
         const expected = holding.find(({ route }) => route.prefix.prefixBits === longest)?.k ?? -1;
         const found = routes.find(Int32Array.from(addressWords(address(text))), 0);

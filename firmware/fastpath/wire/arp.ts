@@ -5,7 +5,7 @@
 //   8   sender hardware address 6 │ sender protocol address 4
 //   18  target hardware address 6 │ target protocol address 4
 
-import { drop } from "../verdicts.ts";
+import { fault } from "./faults.ts";
 
 export const ARP_HARDWARE = 0;
 export const ARP_PROTOCOL = 2;
@@ -23,8 +23,8 @@ export const ARP_HARDWARE_ETHERNET = 1;
 /** Six bytes of hardware address, four of protocol address. */
 export const ARP_SIZES_ETHERNET_IPV4 = 0x0604;
 
-const TRUNCATED = drop("truncated");
-const BAD_ARP = drop("bad-arp");
+const TRUNCATED = fault("truncated");
+const BAD_ARP = fault("bad-arp");
 
 /** Checks the ARP packet in `[at, end)`: Ethernet, IPv4, request or reply. */
 export function checkArp(view: DataView, at: number, end: number): number {

@@ -2,7 +2,7 @@
 //
 //   │ destination 6 │ source 6 │ type 2 │ payload …
 
-import { drop } from "../verdicts.ts";
+import { fault } from "./faults.ts";
 
 export const ETHERNET_DESTINATION = 0;
 export const ETHERNET_SOURCE = 6;
@@ -21,8 +21,8 @@ export const TYPE_TWIN = 0x88b5;
 /** In the first byte of an address: multicast or broadcast. */
 export const GROUP_BIT = 1;
 
-const TRUNCATED = drop("truncated");
-const BAD_SOURCE = drop("bad-source");
+const TRUNCATED = fault("truncated");
+const BAD_SOURCE = fault("bad-source");
 
 /** Checks the frame in `[at, end)`: room for a header, and a sender that is one station. */
 export function checkEthernet(view: DataView, at: number, end: number): number {

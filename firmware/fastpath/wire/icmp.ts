@@ -4,7 +4,7 @@
 //   4   queries: identifier 2 · sequence 2; errors: by type
 //   8   queries: data; errors: the packet that the error is about
 
-import { drop } from "../verdicts.ts";
+import { fault } from "./faults.ts";
 
 export const PROTOCOL_ICMP = 1;
 export const PROTOCOL_ICMPV6 = 58;
@@ -64,7 +64,11 @@ export const KIND_NEIGHBOUR = 3;
 /** RFC 792 and 1122 §3.2.2. A redirect is not for anybody behind a router: it is left to the policy. */
 export const ICMP_KINDS = kinds([3, 4, 11, 12], [0, 8, 13, 14, 15, 16, 17, 18], []);
 /** RFC 4443 §2.1: types below 128 are errors, known or not. */
-export const ICMPV6_KINDS = kinds(Array.from({ length: 128 }, (_, type) => type), [128, 129], [133, 134, 135, 136, 137]);
+export const ICMPV6_KINDS = kinds(
+  Array.from({ length: 128 }, (_, type) => type),
+  [128, 129],
+  [133, 134, 135, 136, 137],
+);
 
 /** The type that answers, or is answered by, a type; itself if there is none. Index: type, plus 256 for ICMPv6. */
 export const ICMP_COUNTERPARTS = counterparts();
@@ -72,8 +76,8 @@ export const ICMP_COUNTERPARTS = counterparts();
 /** First option of each neighbour discovery type, counted from the ICMP header; index: type - 133. RFC 4861 §4. */
 const ND_FIRST_OPTION = [8, 16, 24, 24, 40] as const;
 
-const BAD_HEADER = drop("bad-transport-header");
-const BAD_NEIGHBOUR = drop("bad-neighbour-discovery");
+const BAD_HEADER = fault("bad-transport-header");
+const BAD_NEIGHBOUR = fault("bad-neighbour-discovery");
 
 /** Checks the header at `at` of a message of `lengthBytes`. */
 export function checkIcmp(lengthBytes: number): number {
@@ -105,7 +109,13 @@ function kinds(errors: readonly number[], queries: readonly number[], neighbours
 
 function counterparts(): Uint8Array {
   const table = Uint8Array.from({ length: 512 }, (_, type) => type & 0xff);
-  for (const pair of [[8, 0], [13, 14], [15, 16], [17, 18], [256 + 128, 256 + 129]] as const) {
+  for (const pair of [
+    [8, 0],
+    [13, 14],
+    [15, 16],
+    [17, 18],
+    [256 + 128, 256 + 129],
+  ] as const) {
     table[pair[0]] = pair[1] & 0xff;
     table[pair[1]] = pair[0] & 0xff;
   }

@@ -7,7 +7,7 @@
 //   16  destination 4
 //   20  options …
 
-import { drop } from "../verdicts.ts";
+import { fault } from "./faults.ts";
 import { fold, sumBytes } from "./checksum.ts";
 
 export const IPV4_VERSION = 0;
@@ -30,10 +30,10 @@ const OPTION_END = 0;
 const OPTION_NOTHING = 1;
 const OPTION_ROUTER_ALERT = 148;
 
-const TRUNCATED = drop("truncated");
-const BAD_HEADER = drop("bad-ip-header");
-const BAD_CHECKSUM = drop("bad-ip-checksum");
-const BAD_OPTION = drop("bad-ip-option");
+const TRUNCATED = fault("truncated");
+const BAD_HEADER = fault("bad-ip-header");
+const BAD_CHECKSUM = fault("bad-ip-checksum");
+const BAD_OPTION = fault("bad-ip-option");
 
 /** Header bytes of a checked header. */
 export function ipv4HeaderBytes(view: DataView, at: number): number {

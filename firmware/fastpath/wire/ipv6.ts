@@ -11,11 +11,11 @@
 //   bits 0–10   bytes from the IPv6 header to the transport header
 //   bits 11–18  transport protocol
 //   bits 19–26  where the fragment header lies, in units of 8 bytes; 0 = none
-//   negative    a drop reason, negated
+//   negative    a fault, negated
 //
 // AH, ESP, mobility, HIP and Shim6 end the chain: the policy sees their numbers, as it does with IPv4.
 
-import { drop } from "../verdicts.ts";
+import { fault } from "./faults.ts";
 
 export const IPV6_VERSION = 0;
 export const IPV6_PAYLOAD_BYTES = 4;
@@ -43,10 +43,10 @@ const OPTIONS_MOST = 16;
 const OPTION_PAD1 = 0;
 const OPTION_JUMBO = 0xc2;
 
-const TRUNCATED = drop("truncated");
-const BAD_HEADER = drop("bad-ip-header");
-const BAD_EXTENSION = drop("bad-extension");
-const FRAGMENT_INVALID = drop("fragment-invalid");
+const TRUNCATED = fault("truncated");
+const BAD_HEADER = fault("bad-ip-header");
+const BAD_EXTENSION = fault("bad-extension");
+const FRAGMENT_INVALID = fault("fragment-invalid");
 
 /** Checks the fixed header at `at` of a packet that ends at or before `end`. */
 export function checkIpv6(view: DataView, at: number, end: number): number {
@@ -89,8 +89,8 @@ export function walkHeaders(view: DataView, at: number, end: number): number {
       if (bytes > end - k) return fragment === 0 ? -BAD_EXTENSION : -FRAGMENT_INVALID;
       if (k + bytes - at > CHAIN_BYTES_MOST) return -BAD_EXTENSION;
       if (header === HEADER_HOP_BY_HOP && count !== 0) return -BAD_EXTENSION; // RFC 8200 §4.1: first or not at all
-      const fault = header === HEADER_ROUTING ? checkRouting(view, k) : checkOptions(view, k + 2, k + bytes);
-      if (fault !== 0) return -fault;
+      const wrong = header === HEADER_ROUTING ? checkRouting(view, k) : checkOptions(view, k + 2, k + bytes);
+      if (wrong !== 0) return -wrong;
       k = (k + bytes) | 0;
     }
     header = next;

@@ -7,7 +7,7 @@
 //   16  checksum 2 │ urgent pointer 2
 //   20  options …
 
-import { drop } from "../verdicts.ts";
+import { fault } from "./faults.ts";
 
 export const PROTOCOL_TCP = 6;
 
@@ -37,8 +37,8 @@ const TIMESTAMP_LAYOUT = 0x0a080101;
 /** Possible combinations of the six classic flags but PSH, which may join any; ECN's flags too. Index: flags & 0x37. */
 const POSSIBLE = possible();
 
-const BAD_HEADER = drop("bad-transport-header");
-const BAD_FLAGS = drop("bad-tcp-flags");
+const BAD_HEADER = fault("bad-transport-header");
+const BAD_FLAGS = fault("bad-tcp-flags");
 
 /** Header bytes of a checked segment. */
 export function tcpHeaderBytes(view: DataView, at: number): number {
@@ -77,7 +77,18 @@ function checkOptions(view: DataView, at: number, end: number): number {
 /** RFC 9293 §3.5: a segment opens (SYN), continues or ends (ACK, with or without FIN), or resets. Nothing else exists. */
 function possible(): Uint8Array {
   const table = new Uint8Array(64);
-  const combinations = [TCP_SYN, TCP_SYN | TCP_URG, TCP_SYN | TCP_ACK, TCP_SYN | TCP_ACK | TCP_URG, TCP_RST, TCP_RST | TCP_ACK, TCP_ACK, TCP_ACK | TCP_URG, TCP_FIN | TCP_ACK, TCP_FIN | TCP_ACK | TCP_URG];
+  const combinations = [
+    TCP_SYN,
+    TCP_SYN | TCP_URG,
+    TCP_SYN | TCP_ACK,
+    TCP_SYN | TCP_ACK | TCP_URG,
+    TCP_RST,
+    TCP_RST | TCP_ACK,
+    TCP_ACK,
+    TCP_ACK | TCP_URG,
+    TCP_FIN | TCP_ACK,
+    TCP_FIN | TCP_ACK | TCP_URG,
+  ];
   for (const flags of combinations) table[flags] = 1;
   return table;
 }

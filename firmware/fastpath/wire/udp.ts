@@ -3,7 +3,7 @@
 //   0   source port 2 │ destination port 2
 //   4   length 2 │ checksum 2 (0 = none, IPv4 only)
 
-import { drop } from "../verdicts.ts";
+import { fault } from "./faults.ts";
 
 export const PROTOCOL_UDP = 17;
 
@@ -13,7 +13,7 @@ export const UDP_LENGTH = 4;
 export const UDP_CHECKSUM = 6;
 export const UDP_BYTES = 8;
 
-const BAD_HEADER = drop("bad-transport-header");
+const BAD_HEADER = fault("bad-transport-header");
 
 /** Checks the header at `at`; `lengthBytes` are there. `whole` is false in a first fragment, which holds only a part of the length. */
 export function checkUdp(view: DataView, at: number, lengthBytes: number, whole: boolean): number {

@@ -2,7 +2,7 @@
 //
 //   │ 0x8100 │ priority 3 · drop eligible 1 · id 12 │ type 2 │
 
-import { drop } from "../verdicts.ts";
+import { fault } from "./faults.ts";
 import { ETHERNET_BYTES } from "./ethernet.ts";
 
 export const VLAN_BYTES = 4;
@@ -11,7 +11,7 @@ export const VLAN_CONTROL = 14;
 export const VLAN_TYPE = 16;
 export const VLAN_ID_MASK = 0x0fff;
 
-const TRUNCATED = drop("truncated");
+const TRUNCATED = fault("truncated");
 
 /** Checks a frame whose type is 0x8100: room for the tag. */
 export function checkVlan(at: number, end: number): number {
