@@ -33,6 +33,7 @@ import { attachShield } from "./steering.ts";
 
 const MASK = RING_SLOTS - 1;
 const RETRY_MICROS = 1_000_000;
+const STATISTICS_MICROS = 500_000;
 /** About as many packets as our queue holds, so that one dispatch seldom overflows it. */
 const CAPTURE_BYTES = RING_SLOTS * FRAME_BYTES;
 const ETHERTYPE_TWIN = 0x88b5;
@@ -97,6 +98,7 @@ export class PcapPort implements Port {
   private seenGeneration = 0;
   private suspect = false;
   private retryAt = 0;
+  private statisticsAt = 0;
   private missedByQueue = 0;
   private missedBefore = 0;
 
@@ -188,6 +190,7 @@ export class PcapPort implements Port {
     this.watch.poll(nowMicros);
     if (this.session !== undefined) {
       if (this.suspect || this.seenGeneration !== this.watch.generation) this.lookAtDevice(nowMicros);
+      else if (nowMicros >= this.statisticsAt) this.readStatistics(this.session, nowMicros);
       return;
     }
     if (this.seenGeneration === this.watch.generation && nowMicros < this.retryAt) return;
@@ -254,12 +257,16 @@ export class PcapPort implements Port {
     this.suspect = false;
     if (this.device.read() && this.device.index === this.ifindex) {
       this.state = this.device.state;
-      if (this.session !== undefined) this.cells[RECEIVE_MISSED] = this.missedBefore + this.missedByQueue + this.session.stats().ps_drop;
       return;
     }
     this.shut();
     this.state = PORT_GONE;
     this.retryAt = nowMicros;
+  }
+
+  private readStatistics(session: PcapBinding, nowMicros: number): void {
+    this.statisticsAt = nowMicros + STATISTICS_MICROS;
+    this.cells[RECEIVE_MISSED] = this.missedBefore + this.missedByQueue + session.stats().ps_drop;
   }
 
   private openSession(): void {

@@ -96,7 +96,9 @@ function openPort(planned: PlannedPort, memory: FrameMemory, watch: LinkWatch, o
   return port;
 }
 
-function fallback(planned: PlannedPort, code: HalErrorCode, driver: string, cause: string, taken: string): Fallback {
-  const sentence = `${code}: port ${planned.number} (${planned.device}): ${driver} is not to be had (${cause}); using ${taken}`;
+function fallback(planned: PlannedPort, code: HalErrorCode, driver: string, reason: string, taken: string): Fallback {
+  const where = `port ${planned.number} (${planned.device}): `;
+  const cause = reason.startsWith(where) ? reason.slice(where.length) : reason;
+  const sentence = `${code}: ${where}${driver} is not to be had (${cause}); using ${taken}`;
   return { code, port: planned.number, device: planned.device, driver, cause, taken, sentence };
 }

@@ -10,12 +10,14 @@ import { join } from "node:path";
 import { test } from "tap";
 import { PORT_DOWN, PORT_GONE, PORT_UP } from "../../../firmware/hal/contracts.ts";
 import { MTU_MOST } from "../../../firmware/hal/linux/device.ts";
-import { createDoorbell, createIdle, ringDoorbell } from "../../../firmware/hal/linux/idle.ts";
+import { createDoorbell, createIdle, ringDoorbell, runOn } from "../../../firmware/hal/linux/idle.ts";
+import { loadNative } from "../../../firmware/hal/linux/native.ts";
 import { checkOffloads } from "../../../firmware/hal/linux/offloads.ts";
 import { releasePorts } from "../../../firmware/hal/linux/ports.ts";
 import { FRAME_HEADROOM_BYTES, FRAMES } from "../../../firmware/limits.ts";
 import { arpRequest, clock, isArpReply, isTest, numbered, plan, Side, typeOf } from "./bench.ts";
 import { cable, enterNamespace, ip } from "./namespace.ts";
+import { runProgram } from "./program.ts";
 
 const entered = enterNamespace(import.meta.filename);
 if (typeof entered === "string") test("drivers on real devices", { skip: entered }, async () => {});
@@ -217,6 +219,30 @@ function onDevices(): void {
     ip("link del p0");
   });
 
+  test("where the kernel grants no BPF, node-pcap is used, and the notes say so", async (t) => {
+    cable("p0", "g0");
+    const program = `
+      import { plan, Side } from "./bench.ts";
+      const unit = new Side([plan(0, "p0")]);
+      for (const fallback of unit.opened.fallbacks) console.log(fallback.sentence);
+      console.log("driver", unit.port(0).driver);
+      unit.close();
+      try {
+        new Side([plan(0, "p0")], { driver: "afxdp" });
+      } catch (error) {
+        console.log("alone", error.code);
+      }`;
+    const poor = runProgram(program, ["setpriv", "--bounding-set=-sys_admin,-bpf,-perfmon"]);
+    t.equal(
+      await poor.line("PORT_XDP"),
+      "PORT_XDP: port 0 (p0): AF_XDP is not to be had (the XDP program cannot be loaded (EPERM, operation not permitted)); using node-pcap",
+    );
+    t.match(await poor.line("PORT_XDP"), /the kernel's shield under node-pcap is not to be had \(EPERM.*\); using no address and no forwarding in the kernel/);
+    t.equal(await poor.line("driver"), "driver pcap");
+    t.equal(await poor.line("alone"), "alone PORT_XDP");
+    ip("link del p0");
+  });
+
   test("what must not be a port is refused with the reason and the remedy", async (t) => {
     cable("p0", "g0");
     t.throws(() => new Side([plan(0, "eth9")]), { code: "PORT_NO_DEVICE", message: /port 0: there is no network device eth9/ });
@@ -262,6 +288,23 @@ function onDevices(): void {
     t.equal(unit.port(0).failure, undefined);
     unit.close();
     ip("link del p0");
+  });
+
+  test("a device with several receive queues is told to use one", async (t) => {
+    ip("link add p0 numrxqueues 4 numtxqueues 4 type veth peer name g0 numrxqueues 4 numtxqueues 4");
+    ip("link set g0 up");
+    execFileSync("ethtool", ["-L", "p0", "rx", "2", "tx", "2"], { stdio: "ignore" });
+    t.equal(loadNative().queues("p0"), 2);
+    const unit = new Side([plan(0, "p0")]);
+    t.equal(loadNative().queues("p0"), 1);
+    t.equal(unit.port(0).driver, "afxdp");
+    unit.close();
+    ip("link del p0");
+  });
+
+  test("a processor that does not exist is refused with the reason", async (t) => {
+    t.equal(runOn(-1, 0), undefined);
+    t.match(runOn(1023, 0), /processor 1023, nice 0: EINVAL/);
   });
 
   test("a released device is the kernel's again", async (t) => {
