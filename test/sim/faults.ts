@@ -232,7 +232,7 @@ const oneOf = (places: readonly Attachment[], detail: number): Attachment => pla
 
 const BEGIN: Readonly<Record<FaultKind, (injector: FaultInjector, fault: Fault, unit: SimUnit) => void>> = {
   "twin-noise": (injector, fault) => injector.noise(fault, injector.picture.twin.attachments, 0.02),
-  "data-noise": (injector, fault, unit) => injector.noise(fault, fault.detail % 2 === 0 ? injector.between(unit) : unit.attachments.slice(0, -1), 0),
+  "data-noise": (injector, fault, unit) => injector.noise(fault, fault.detail % 2 === 0 ? injector.between(unit) : unit.attachments.slice(0, -1), 0.005),
   "twin-cut": (injector, fault, unit) => injector.cut(fault, [twinCable(unit)], 3),
   "twin-one-way": (injector, fault, unit) => injector.cut(fault, [twinCable(unit)], 1 + (fault.detail % 2)),
   "data-cut": (injector, fault, unit) => injector.cut(fault, injector.between(unit), 3),

@@ -34,6 +34,12 @@ export class Tracker {
     if (sent !== undefined) sent.allowed++;
   }
 
+  /** The network damages it: what may arrive of it is not known any more. */
+  damaged(packet: Packet, frame: Uint8Array): void {
+    this.recent.delete(keyOf(packet, frame));
+    this.older.delete(keyOf(packet, frame));
+  }
+
   /** A host took it. `steps`: TTL steps that it must have made. Returns what is wrong, or "". */
   arrives(packet: Packet, frame: Uint8Array, steps: number): string {
     const sent = this.find(packet, frame);

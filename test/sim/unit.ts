@@ -67,7 +67,7 @@ export class SimUnit {
   readonly storage = new SimMemory();
   /** The running dataplane, or null. */
   life: Life | null = null;
-  /** Durable; grows whenever the tables start empty. */
+  /** Durable; the last number that was reserved. */
   incarnation = 0;
   starts = 0;
   /** When its tables last started empty. */
@@ -112,6 +112,8 @@ export class SimUnit {
   start(): void {
     if (this.life !== null) throw new Error(`${this.name} runs already`);
     this.starts++;
+    // As the manager does: a number is reserved before each start, and skipped when the tables are adopted.
+    this.incarnation++;
     const { world, plan } = this;
     const packets = createPacketMemory(new ArrayBuffer(FRAMES * FRAME_BYTES));
     const memory = this.storage.open(planRegions(plan.sessions).totalBytes, (area) => {
@@ -119,7 +121,6 @@ export class SimUnit {
       return header[HEADER.magic] === (MAGIC | 0) && header[HEADER.layout] === (LAYOUT_HASH | 0) && header[HEADER.sessions] === plan.sessions;
     });
     if (!memory.adopted) {
-      this.incarnation++;
       this.emptiedMicros = world.schedule.nowMicros;
       const header = new Int32Array(memory.buffer, 0, 8);
       header[HEADER.layout] = LAYOUT_HASH;

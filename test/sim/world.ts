@@ -10,7 +10,7 @@ import { Schedule } from "../../firmware/hal/sim/schedule.ts";
 import { NonceLedger } from "../../firmware/hal/sim/sealer.ts";
 import { Content } from "./content.ts";
 import { Host } from "./host.ts";
-import { type Packet, parsePacket } from "./packets.ts";
+import { ETHERTYPE_ARP, type Packet, parsePacket, u16 } from "./packets.ts";
 import { type Attachment, type Ground, Segment } from "./segment.ts";
 import { Trace } from "./trace.ts";
 import { Tracker } from "./tracker.ts";
@@ -120,6 +120,12 @@ export class World implements Ground {
       lane.onDuplicate = (frame) => {
         const packet = parsePacket(frame);
         if (packet !== null) this.tracker.doubled(packet, frame);
+      };
+      // ARP has no checksum; a wrong MAC would stay in a cache, which says nothing about a firewall.
+      lane.mayCorrupt = (frame) => u16(frame, 12) !== ETHERTYPE_ARP;
+      lane.onCorrupt = (frame) => {
+        const packet = parsePacket(frame);
+        if (packet !== null) this.tracker.damaged(packet, frame);
       };
     }
   }

@@ -39,7 +39,9 @@ export class Lane {
   duplicated = 0;
   corrupted = 0;
   tooLong = 0;
-  /** Sees each frame that is delivered a second time, and each that was damaged. */
+  /** Which frames may be damaged; all when null. */
+  mayCorrupt: ((frame: Uint8Array) => boolean) | null = null;
+  /** Sees each frame that is delivered a second time, and each that is about to be damaged. */
   onDuplicate: ((frame: Uint8Array) => void) | null = null;
   onCorrupt: ((frame: Uint8Array) => void) | null = null;
   private readonly schedule: Schedule;
@@ -83,7 +85,7 @@ export class Lane {
 
   private send(frame: Uint8Array, leavesMicros: number): void {
     const { faults, random } = this;
-    if (random.chance(faults.corruptRate) && frame.length > ETHERNET_BYTES) {
+    if (random.chance(faults.corruptRate) && frame.length > ETHERNET_BYTES && (this.mayCorrupt?.(frame) ?? true)) {
       this.corrupted++;
       this.onCorrupt?.(frame);
       const at = random.between(ETHERNET_BYTES, frame.length - 1);
