@@ -2,7 +2,8 @@
 // restart after a crash, a durable incarnation). Its dataplane is the production one; it breathes when packets have arrived
 // and at least once a tick, and what it does takes virtual time.
 
-import { headerWord, LAYOUT_HASH, MAGIC, mapTables, planRegions, type Tables } from "../../firmware/fastpath/memory/tables.ts";
+import { putCommand } from "../../firmware/fastpath/memory/commands.ts";
+import { COMMAND_PEER_RESTARTING, headerWord, LAYOUT_HASH, MAGIC, mapTables, planRegions, type Tables } from "../../firmware/fastpath/memory/tables.ts";
 import type { Clock, Entropy, Memory, Port, Sealer } from "../../firmware/hal/contracts.ts";
 import { createPacketMemory, type FrameMemory } from "../../firmware/hal/packets.ts";
 import { SimMemory } from "../../firmware/hal/sim/memory.ts";
@@ -40,6 +41,9 @@ const WAKE_MICROS = 3;
 const BREATH_MICROS = 4;
 const PACKET_MICROS = 1;
 const DRIFT_PPM = 50;
+
+/** From a dataplane's death to its peers' mailboxes. */
+const NOTICE_MICROS = 8_000;
 
 const HEADER = { magic: headerWord("magic"), layout: headerWord("layout"), sessions: headerWord("sessions") };
 
@@ -147,6 +151,15 @@ export class SimUnit {
     this.next?.cancel();
     this.next = null;
     if (losesMemory) this.storage.lose();
+    else this.world.schedule.after(NOTICE_MICROS, () => this.tellPeers());
+  }
+
+  /** The manager outlived its dataplane and tells its peers, over the twin cable, that it restarts it. */
+  private tellPeers(): void {
+    for (const peer of this.world.units.values()) {
+      if (peer === this || !isWhole(this) || !isWhole(peer) || peer.life === null || peer.tables === null) continue;
+      putCommand(peer.tables, COMMAND_PEER_RESTARTING, this.plan.unit, 0);
+    }
   }
 
   /** A stop on request. */
@@ -193,4 +206,10 @@ export class SimUnit {
     for (let number = 0; number < ports.length; number++) owned += packets.ownedBy(number);
     return packets.frameCount - packets.freeCount - owned;
   }
+}
+
+/** Does the unit's twin cable carry both ways? */
+function isWhole(unit: SimUnit): boolean {
+  const cable = unit.attachments.at(-1);
+  return cable !== undefined && !cable.enters.faults.cut && !cable.leaves.faults.cut;
 }
