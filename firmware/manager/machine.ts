@@ -55,7 +55,19 @@ export function createMachine(options: MachineOptions): LinuxMachine {
       return run("dataplane", {
         // Without lazy feedback the worst batch while the compiler warms up is 2.5 ms.
         flags: ["--no-lazy-feedback-allocation"],
-        arguments: ["--plan", places.planFile, "--memory", places.memoryName, "--incarnation", String(incarnation), "--doorbell", String(DOORBELL), ...driver],
+        arguments: [
+          "--plan",
+          places.planFile,
+          "--memory",
+          places.memoryName,
+          "--incarnation",
+          String(incarnation),
+          "--doorbell",
+          String(DOORBELL),
+          "--data",
+          directory.data,
+          ...driver,
+        ],
         descriptor: doorbell,
         messages: false,
         cpu: board.dataplane.cpu ?? -1,

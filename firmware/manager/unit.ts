@@ -13,8 +13,10 @@ import { type Child, Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { UnitTables } from "./tables.ts";
 
-/** Time for a dataplane to detach its ports, and for the store to finish its slice. */
-export const STOP_GRACE_MILLIS = 2_000;
+/** Time for a dataplane to detach its ports. */
+const DATAPLANE_GRACE_MILLIS = 2_000;
+/** Time for the store to write a last checkpoint. */
+const STORE_GRACE_MILLIS = 5_000;
 const READY_LOOK_MILLIS = 20;
 /** A dataplane that has not opened its ports by then is worth a line. */
 const READY_SLOW_MILLIS = 5_000;
@@ -100,10 +102,11 @@ export class UnitManager {
     this.command(COMMAND_PEER_RESTARTING, unit);
   }
 
-  /** Stops both; resolves when they are gone. The dataplane detaches its ports cleanly. */
+  /** Stops both; resolves when they are gone. The dataplane detaches its ports cleanly; then the store writes what it left. */
   async stop(): Promise<void> {
     this.callOffLook();
-    await Promise.all([this.stopDataplane(), this.stopStore()]);
+    await this.stopDataplane();
+    await this.stopStore();
     this.options.tables.close();
     this.options.log.note("notice", "stopped", "This unit stopped on request.");
   }
@@ -112,11 +115,11 @@ export class UnitManager {
     const ask = (child: Child): void => {
       if (!this.command(COMMAND_STOP, 0)) child.kill("SIGTERM");
     };
-    return this.dataplane.stop(ask, STOP_GRACE_MILLIS, this.options.machine.setTimer);
+    return this.dataplane.stop(ask, DATAPLANE_GRACE_MILLIS, this.options.machine.setTimer);
   }
 
   private stopStore(): Promise<void> {
-    return this.store.stop((child) => child.kill("SIGTERM"), STOP_GRACE_MILLIS, this.options.machine.setTimer);
+    return this.store.stop((child) => child.kill("SIGTERM"), STORE_GRACE_MILLIS, this.options.machine.setTimer);
   }
 
   private command(kind: number, argument: number): boolean {

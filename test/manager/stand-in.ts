@@ -18,7 +18,7 @@ const { values } = parseArgs({ options: { plan: text, memory: text, incarnation:
 const note = (line: string): void => appendFileSync(join(dirname(values.plan as string), "told"), `${line}\n`);
 process.on("SIGINT", () => undefined);
 
-if (values.data !== undefined) {
+if (values.incarnation === undefined) {
   note("store started");
   process.on("message", () => undefined);
   process.on("SIGTERM", () => process.exit(0));
