@@ -8,10 +8,12 @@
 // nobody's. Process 1 is a shell that reaps, so that a killed unit does not linger as a zombie.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..", "..");
+/** Holds the number of the latest sandbox's process 1, for enter.ts. */
+export const FIRST_PROCESS_FILE = join(ROOT, "build", "lab.pid");
 const INSIDE = "TWINWALL_LAB_INSIDE";
 const NAMESPACES = ["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
 const MOUNTS = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/twinwall && mount -t tmpfs -o mode=1777 tmpfs /dev/shm && ip link set lo up";
@@ -63,4 +65,22 @@ export function startSandbox(script: string, args: readonly string[], options: {
     return existsSync(file) ? Number(readFileSync(file, "utf8").trim().split(" ")[0] ?? 0) : 0;
   };
   return { process: child, exited, firstProcess };
+}
+
+/** Notes where the sandbox is, as soon as it is there, so that another terminal can enter it. */
+export function rememberSandbox(sandbox: Sandbox): void {
+  const note = (): void => {
+    const pid = sandbox.firstProcess();
+    if (pid === 0) return;
+    clearInterval(timer);
+    mkdirSync(dirname(FIRST_PROCESS_FILE), { recursive: true });
+    writeFileSync(FIRST_PROCESS_FILE, String(pid));
+  };
+  const timer = setInterval(note, 20);
+  timer.unref();
+  void sandbox.exited.then(() => clearInterval(timer));
+}
+
+export function forgetSandbox(): void {
+  rmSync(FIRST_PROCESS_FILE, { force: true });
 }

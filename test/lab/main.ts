@@ -1,0 +1,158 @@
+// `npm start`: the picture on real network stacks, two units of Twinwall in it, and what it must show.
+//
+//   npm start                        stays up with a status line until Ctrl-C
+//   npm start -- --once              runs every scenario, ends with a table; exit 0 when all passed
+//       --json                       one object on stdout and nothing else (progress goes to stderr)
+//       --only NAME[,NAME…]          some of them
+//       --driver afxdp|pcap|simulator
+//       --results FILE               also writes the object to a file
+//
+// This process starts itself again inside the sandbox (sandbox.ts). Where root, namespaces or the native build are missing, the
+// scenarios run in the simulator, and a line says so.
+
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { lastWords, startLab, stopLab } from "./lab.ts";
+import { runLive } from "./live.ts";
+import { type LabDriver, type LabReport, reportOf, SCENARIO_NAMES, type ScenarioName, type ScenarioResult } from "./result.ts";
+import { forgetSandbox, isInsideSandbox, rememberSandbox, startSandbox, whyNoSandbox } from "./sandbox.ts";
+import { Failure, SCENARIOS, type Scenario } from "./scenarios.ts";
+import { createScreen, type Screen, showReport } from "./screen.ts";
+import type { UnitDriver } from "./unit.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const NATIVE = join(ROOT, "build", "native", "twinwall.node");
+const USAGE = "npm start -- [--once] [--json] [--only NAME[,NAME…]] [--driver afxdp|pcap|simulator] [--results FILE]";
+
+interface Arguments {
+  readonly once: boolean;
+  readonly json: boolean;
+  readonly only: readonly ScenarioName[];
+  readonly driver: LabDriver | undefined;
+  readonly results: string | undefined;
+}
+
+/** Reads the command line; a wrong one ends the process with status 2. */
+function readArguments(): Arguments {
+  const fail = (message: string): never => {
+    console.error(`${message}\nusage: ${USAGE}`);
+    process.exit(2);
+  };
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean", default: false } as const;
+  try {
+    const { values } = parseArgs({ options: { once: flag, json: flag, only: text, driver: text, results: text } });
+    const only = (values.only ?? "").split(",").filter(Boolean);
+    const unknown = only.find((name) => !SCENARIO_NAMES.some((known) => known === name));
+    if (unknown !== undefined) fail(`there is no scenario ${unknown}; there are ${SCENARIO_NAMES.join(", ")}`);
+    const driver = values.driver;
+    if (driver !== undefined && driver !== "afxdp" && driver !== "pcap" && driver !== "simulator") fail(`there is no driver ${driver}`);
+    // JSON and single scenarios make sense only in a run that ends.
+    const once = values.once || values.json || only.length > 0 || values.results !== undefined;
+    return { once, json: values.json, only: only as ScenarioName[], driver: driver as LabDriver | undefined, results: values.results };
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+}
+
+/** Prints or writes the report; returns the exit code. */
+function finish(given: Arguments, screen: Screen, report: LabReport): number {
+  if (given.results !== undefined) writeFileSync(given.results, `${JSON.stringify(report)}\n`);
+  showReport(screen, report);
+  if (given.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  return report.failed === 0 && report.passed > 0 ? 0 : 1;
+}
+
+/** Runs one scenario in a fresh lab. Failures of any kind become a result. */
+async function runScenario(
+  scenario: Scenario,
+  driver: UnitDriver | undefined,
+  screen: Screen,
+): Promise<{ result: ScenarioResult; driver: LabDriver | undefined }> {
+  const startedAt = performance.now();
+  const elapsed = (): number => Math.round(performance.now() - startedAt);
+  const say = (text: string): void => screen.line(`  ${screen.paint("dim", `${(elapsed() / 1_000).toFixed(1).padStart(5)} s`)}  ${text}`);
+  screen.line(`${screen.paint("bold", scenario.name)}: ${scenario.sentence}`);
+  let used: LabDriver | undefined;
+  try {
+    const lab = await startLab(scenario.options, driver, say);
+    used = lab.driver;
+    try {
+      const measured = await scenario.run(lab);
+      say(screen.paint("green", `passed: ${measured.detail}`));
+      return { result: { name: scenario.name, passed: true, ...measured, durationMs: elapsed() }, driver: used };
+    } catch (error) {
+      screen.line(lastWords(lab.units));
+      throw error;
+    }
+  } catch (error) {
+    const detail = error instanceof Failure ? error.message : `${(error as Error).message}`;
+    const measured = error instanceof Failure ? error.measured : {};
+    say(screen.paint("red", `FAILED: ${detail}`));
+    return { result: { name: scenario.name, passed: false, ...measured, detail, durationMs: elapsed() }, driver: used };
+  } finally {
+    stopLab();
+  }
+}
+
+/** Inside the sandbox: the scenarios, or the lab that stays. */
+async function runInside(given: Arguments, screen: Screen): Promise<number> {
+  const driver = given.driver as UnitDriver | undefined;
+  if (!given.once) {
+    const stopped = new Promise<void>((resolve) => {
+      for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve());
+    });
+    await runLive(screen, driver, stopped);
+    return 0;
+  }
+  const results: ScenarioResult[] = [];
+  let used: LabDriver | undefined;
+  for (const scenario of SCENARIOS.filter(({ name }) => given.only.length === 0 || given.only.includes(name))) {
+    const outcome = await runScenario(scenario, driver, screen);
+    results.push(outcome.result);
+    used ??= outcome.driver;
+  }
+  return finish(given, screen, reportOf(used ?? driver ?? "afxdp", results));
+}
+
+/** The same scenarios in the simulator. */
+async function runSimulator(given: Arguments, screen: Screen, why: string): Promise<number> {
+  screen.line(`The lab runs in the simulator: ${why}.`);
+  const { runSimulatedScenarios } = await import("../sim/lab.ts");
+  const results = await runSimulatedScenarios();
+  return finish(
+    given,
+    screen,
+    reportOf(
+      "simulator",
+      results.filter(({ name }) => given.only.length === 0 || given.only.includes(name)),
+    ),
+  );
+}
+
+function whySimulator(given: Arguments): string | undefined {
+  if (given.driver === "simulator") return "you asked for it";
+  if (!existsSync(NATIVE)) return "the native addon is not built (npm start says why)";
+  return whyNoSandbox();
+}
+
+async function main(): Promise<number> {
+  const given = readArguments();
+  const screen = createScreen(given.json ? process.stderr : process.stdout);
+  if (isInsideSandbox()) return runInside(given, screen);
+  const why = whySimulator(given);
+  if (why !== undefined) return runSimulator(given, screen, why);
+  const sandbox = startSandbox("test/lab/main.ts", process.argv.slice(2));
+  rememberSandbox(sandbox);
+  // A terminal sends Ctrl-C to the sandbox as well: a run that ends is simply cut off, a lab that stays says goodbye.
+  process.on("SIGINT", () => {
+    if (given.once) process.exit(130);
+  });
+  process.on("SIGTERM", () => process.exit(143));
+  const code = await sandbox.exited;
+  forgetSandbox();
+  return code;
+}
+
+process.exit(await main());

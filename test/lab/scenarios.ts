@@ -1,0 +1,336 @@
+// What the lab shows, once: this list serves `npm start`, the tests and the README. A scenario gets a fresh lab, tells what
+// happens as it happens, and returns what it measured; it fails by throwing a Failure, with what was measured until then.
+
+import { setTimeout as pause } from "node:timers/promises";
+import type { LabOptions } from "./configuration.ts";
+import { type ExchangeOptions, type ExchangeResult, exchangeWith, startDownload, type Transfer, type TransferResult } from "./hosts.ts";
+import { IS_FORWARDING, inStepWith, type Lab } from "./lab.ts";
+import { type LabHost, SERVICE3 } from "./picture.ts";
+import type { ScenarioName, ScenarioResult } from "./result.ts";
+import { moveUserPath, packetsOnWire, setTwinLink } from "./topology.ts";
+import type { Unit } from "./unit.ts";
+
+/** Figures of a result; what is unknown stays away. */
+export type Measured = Omit<ScenarioResult, "name" | "passed" | "durationMs">;
+
+export interface Scenario {
+  readonly name: ScenarioName;
+  /** What it shows, in a sentence for README and progress. */
+  readonly sentence: string;
+  readonly options: LabOptions;
+  readonly run: (lab: Lab) => Promise<Measured>;
+}
+
+/** A scenario did not show what it should. */
+export class Failure extends Error {
+  readonly measured: Partial<Measured>;
+  constructor(message: string, measured: Partial<Measured> = {}) {
+    super(message);
+    this.measured = measured;
+  }
+}
+
+const MEBIBYTE = 1 << 20;
+const SHORT_CONVERSATIONS = 2_000;
+const CONVERSATIONS_AT_A_TIME = 16;
+/** Slow enough that a transfer of 64 MiB lasts while things break. */
+const PACED_BYTES_PER_SECOND = 16 * MEBIBYTE;
+const SLOWLY_PACED_BYTES_PER_SECOND = 8 * MEBIBYTE;
+
+const number = (value: number): string => value.toLocaleString("en-US");
+const mebibytes = (bytes: number): string => `${Math.round(bytes / MEBIBYTE)} MiB`;
+
+function must(condition: boolean, message: string, measured: Partial<Measured> = {}): void {
+  if (!condition) throw new Failure(message, measured);
+}
+
+/** Counters of both units that tell how replies went; differences are what a scenario checks. */
+interface Replies {
+  readonly onWire: number;
+  readonly handedOff: number;
+  readonly queried: number;
+  readonly handedHere: number;
+  readonly handedBack: number;
+  readonly missed: number;
+}
+
+function countReplies({ units }: Lab, protocol: "tcp" | "udp"): Replies {
+  const { A1, B1 } = units;
+  return {
+    onWire: packetsOnWire("service3", protocol),
+    handedOff: B1.counter("handed-off"),
+    queried: B1.counter("queried"),
+    handedHere: A1.counter("handed-here"),
+    handedBack: A1.counter("handed-back-none") + A1.counter("handed-back-owner"),
+    missed: B1.number("SELECT sum(receive_missed) FROM live_ports"),
+  };
+}
+
+function difference(after: Replies, before: Replies): Replies {
+  const names = Object.keys(after) as (keyof Replies)[];
+  return Object.fromEntries(names.map((name) => [name, after[name] - before[name]])) as unknown as Replies;
+}
+
+/** Every reply that reached B1 went to A1 exactly once, and A1 took every one. */
+function mustHandOffOnce(replies: Replies, measured: Partial<Measured>): void {
+  const { onWire, missed, handedOff, queried, handedHere, handedBack } = replies;
+  must(onWire > 0, "no reply was seen on the wire", measured);
+  const moved = handedOff + queried;
+  const sum = `${number(onWire)} replies on the wire, ${number(missed)} missed by the port, ${number(handedOff)} handed off, ${number(queried)} asked about`;
+  must(moved === onWire - missed, `not every reply was handed off once: ${sum}`, measured);
+  must(handedHere === moved, `A1 took ${number(handedHere)} of ${number(moved)} packets that B1 handed to it`, measured);
+  must(handedBack === 0, `A1 gave ${number(handedBack)} packets back`, measured);
+}
+
+function figuresOf(result: TransferResult): { bytes: number; gapMs: number } {
+  return { bytes: result.bytes, gapMs: result.gapMs };
+}
+
+function mustBeIntact(result: TransferResult, extra: Partial<Measured> = {}): void {
+  must(result.intact, `the download broke after ${mebibytes(result.bytes)}: ${result.error ?? "its sha256 differs"}`, { ...figuresOf(result), ...extra });
+}
+
+/** The drop reasons of a unit with their counts, most frequent first. */
+function dropsOf(unit: Unit): readonly { readonly name: string; readonly value: number; readonly sentence: string }[] {
+  const rows = unit.query("SELECT name, value, sentence FROM counters WHERE kind = 'drop' AND value > 0 ORDER BY value DESC");
+  return rows.map((row) => ({ name: String(row["name"]), value: Number(row["value"]), sentence: String(row["sentence"]) }));
+}
+
+async function twinOff(lab: Lab): Promise<Measured> {
+  const result = await startDownload("service1", SERVICE3.address4, { limitMillis: 2_500 }).finished;
+  const figures = { bytes: result.bytes };
+  must(!result.intact && result.bytes === 0, `the asymmetric transaction should have died, but ${mebibytes(result.bytes)} arrived`, figures);
+  const drops = dropsOf(lab.units.B1);
+  for (const drop of drops) lab.say(`B1 dropped ${drop.value}: ${drop.name}. ${drop.sentence}`);
+  must(lab.units.A1.counter("forwarded") > 0, "A1 did not forward the SYN", figures);
+  const reason = drops.find((drop) => drop.name === "no-session");
+  if (reason === undefined) throw new Failure(`B1 dropped no reply for want of a session (${result.error ?? "?"})`, figures);
+  return { ...figures, dropReason: reason.name, detail: `it dies: B1 drops the reply, ${reason.name}` };
+}
+
+/** One big download whose replies all arrive at the site that does not own the session. */
+async function replies(lab: Lab, address: string): Promise<Measured> {
+  const before = countReplies(lab, "tcp");
+  const result = await startDownload("service1", address).finished;
+  const moved = difference(countReplies(lab, "tcp"), before);
+  const measured = { ...figuresOf(result), handedOff: moved.handedOff + moved.queried };
+  mustBeIntact(result, measured);
+  lab.say(`${mebibytes(result.bytes)} intact; ${number(moved.onWire)} replies on service3's wire, B1 handed ${number(measured.handedOff)} to A1`);
+  mustHandOffOnce(moved, measured);
+  return { ...measured, detail: "it completes; every reply was handed off once" };
+}
+
+/** Says how far an exchange has come, each quarter. */
+function sayQuarters(lab: Lab, count: number): (done: number) => void {
+  let said = 0;
+  return (done) => {
+    const quarter = Math.floor((done * 4) / count);
+    if (quarter <= said || quarter === 4) return;
+    said = quarter;
+    lab.say(`${number(done)} of ${number(count)} done`);
+  };
+}
+
+function exchange(lab: Lab, from: LabHost, protocol: "tcp" | "udp", options: Partial<ExchangeOptions> = {}): Promise<ExchangeResult> {
+  const count = options.count ?? SHORT_CONVERSATIONS;
+  return exchangeWith(from, protocol, SERVICE3.address4, { count, concurrency: CONVERSATIONS_AT_A_TIME, onProgress: sayQuarters(lab, count), ...options });
+}
+
+async function firstPackets(lab: Lab, protocol: "tcp" | "udp"): Promise<Measured> {
+  const before = countReplies(lab, protocol);
+  const result = await exchange(lab, "service1", protocol);
+  const moved = difference(countReplies(lab, protocol), before);
+  const measured = { exchanges: result.succeeded, failures: result.failed, handedOff: moved.handedOff + moved.queried };
+  lab.say(`${number(result.succeeded)} succeeded, ${result.failed} failed, slowest ${result.slowestMs} ms; B1 asked A1 about ${number(moved.queried)} packets`);
+  must(result.failed === 0, `${result.failed} of ${number(SHORT_CONVERSATIONS)} failed: ${result.error ?? "?"}`, measured);
+  must(measured.handedOff >= SHORT_CONVERSATIONS, "the exchanges were not asymmetric: B1 moved too few replies to A1", measured);
+  return { ...measured, detail: `no first packet was lost, slowest ${result.slowestMs} ms` };
+}
+
+/** Waits until a transfer is in full flow, and fails when it ends before. */
+async function untilFlowing(lab: Lab, transfer: Transfer, bytes: number): Promise<void> {
+  await transfer.reached(bytes);
+  if (transfer.received() < bytes) mustBeIntact(await transfer.finished);
+  lab.say(`${mebibytes(transfer.received())} have arrived`);
+}
+
+async function dataplaneKilled(lab: Lab): Promise<Measured> {
+  const { A1 } = lab.units;
+  const before = A1.query("SELECT starts, incarnation FROM live_header")[0];
+  const transfer = startDownload("service1", SERVICE3.address4, { rate: PACED_BYTES_PER_SECOND });
+  await untilFlowing(lab, transfer, 12 * MEBIBYTE);
+  lab.say(`kill -9 of A1's dataplane (process ${A1.killDataplane()})`);
+  const restartedSql = `SELECT starts > ${Number(before?.["starts"])} AND role = 'active' FROM live_header`;
+  const killedAt = performance.now();
+  await A1.until("forwarding again", restartedSql, 5_000);
+  lab.say(
+    `A1 forwards again ${Math.round(performance.now() - killedAt)} ms later, with ${A1.number("SELECT sessions_live FROM live_header")} sessions adopted`,
+  );
+  const result = await transfer.finished;
+  const measured = { ...figuresOf(result), handedOff: A1.counter("handed-here") };
+  mustBeIntact(result, measured);
+  const incarnation = A1.number("SELECT incarnation FROM live_header");
+  must(incarnation === Number(before?.["incarnation"]), "A1 did not adopt its rows: it started a new incarnation", measured);
+  return { ...measured, detail: `it completes; ${result.gapMs} ms without a byte` };
+}
+
+/** The session of the running download, as a unit sees it. */
+const DOWNLOAD = "FROM sessions WHERE protocol = 'tcp' AND destination_port = 8080 AND state = 'established'";
+
+async function unitKilled(lab: Lab): Promise<Measured> {
+  const { A1, B1 } = lab.units;
+  const transfer = startDownload("user", SERVICE3.address4, { rate: PACED_BYTES_PER_SECOND });
+  await untilFlowing(lab, transfer, 12 * MEBIBYTE);
+  const epoch = B1.number(`SELECT epoch ${DOWNLOAD}`);
+  A1.kill();
+  lab.say("A1 is killed whole; nothing announces it");
+  await pause(200);
+  moveUserPath("B");
+  lab.say("the user's router moves its path to site B");
+  await B1.until("owner of the download's session", `SELECT count(*) ${DOWNLOAD} AND owner = 'B1'`, 5_000);
+  lab.say(`B1 holds A1 for ${String(B1.query("SELECT state FROM members WHERE unit = 'A1'")[0]?.["state"])} and has adopted its sessions`);
+  const result = await transfer.finished;
+  const measured = { ...figuresOf(result), handedOff: B1.counter("handed-off") };
+  mustBeIntact(result, measured);
+  must(B1.counter("sessions-adopted") > 0, "B1 adopted no session", measured);
+  lab.say(`the session's epoch went from ${epoch} to a newer one at the adoption`);
+  return { ...measured, detail: `B1 adopts, it completes; ${result.gapMs} ms without a byte` };
+}
+
+const QUIET_SESSIONS = 300;
+/** Identity and standing of every session that nothing moves at the moment. */
+const STANDING = "SELECT id, owner, epoch, version, state FROM sessions WHERE protocol = 'udp' AND state <> 'tombstone' ORDER BY id";
+const standingOf = (unit: Unit): string => JSON.stringify(unit.query(STANDING));
+
+/** Resolves when both units hold the same quiet sessions, with the same owner, epoch and version. */
+async function untilTablesEqual(lab: Lab, limitMillis: number): Promise<number> {
+  const { A1, B1 } = lab.units;
+  const deadline = performance.now() + limitMillis;
+  for (;;) {
+    const [ours, theirs] = [standingOf(A1), standingOf(B1)];
+    if (ours === theirs) return (JSON.parse(ours) as unknown[]).length;
+    if (performance.now() > deadline) {
+      const [left, right] = [JSON.parse(ours) as unknown[], JSON.parse(theirs) as unknown[]];
+      const differing = left.filter((row) => !right.some((other) => JSON.stringify(other) === JSON.stringify(row)));
+      throw new Failure(`the tables differ: A1 holds ${left.length} quiet sessions, B1 ${right.length}; first difference ${JSON.stringify(differing[0])}`);
+    }
+    await pause(50);
+  }
+}
+
+async function unitRebooted(lab: Lab): Promise<Measured> {
+  const { A1, B1 } = lab.units;
+  const transfer = startDownload("user", SERVICE3.address4, { rate: SLOWLY_PACED_BYTES_PER_SECOND });
+  const quiet = await exchange(lab, "service1", "udp", { count: QUIET_SESSIONS });
+  must(quiet.failed === 0, `${quiet.failed} of ${QUIET_SESSIONS} exchanges failed before the accident`);
+  const now = A1.number("SELECT breath_at FROM live_header");
+  await A1.until("checkpointed", `SELECT store_at > ${now} FROM live_header`, 8_000);
+  lab.say(`A1's store has checkpointed ${QUIET_SESSIONS} quiet sessions and a running download`);
+  A1.powerOff();
+  lab.say("A1 loses its power, and with it its shared memory");
+  moveUserPath("B");
+  await B1.until("owner of the download's session", `SELECT count(*) ${DOWNLOAD} AND owner = 'B1'`, 5_000);
+  lab.say("B1 has adopted; the user's path leads to site B");
+  A1.start();
+  await A1.until("forwarding", IS_FORWARDING, 10_000);
+  await A1.until("in step with B1", inStepWith("B1"), 5_000);
+  const restored = A1.number("SELECT coalesce(sum(value), 0) FROM live_events WHERE kind = 'rows-restored'");
+  lab.say(`A1 is back and in step, ${restored} rows from its checkpoint`);
+  const equal = await untilTablesEqual(lab, 4_000);
+  moveUserPath("A");
+  lab.say(`both tables hold the same ${equal} quiet sessions; the user's path leads to site A again`);
+  const result = await transfer.finished;
+  const measured = { ...figuresOf(result), handedOff: A1.counter("handed-off") + B1.counter("handed-off") };
+  mustBeIntact(result, measured);
+  must(restored > 0, "A1 started cold: nothing came from its checkpoint", measured);
+  must(equal >= QUIET_SESSIONS, `only ${equal} of ${QUIET_SESSIONS} quiet sessions are left`, measured);
+  return { ...measured, detail: `warm with ${restored} rows; nothing lost; ${result.gapMs} ms without a byte` };
+}
+
+async function linkCut(lab: Lab): Promise<Measured> {
+  const { A1, B1 } = lab.units;
+  moveUserPath("B");
+  const transfer = startDownload("service1", SERVICE3.address4, { rate: PACED_BYTES_PER_SECOND });
+  await untilFlowing(lab, transfer, 8 * MEBIBYTE);
+  setTwinLink("A1", false);
+  lab.say("the twin link is cut; its ports notice nothing");
+  for (const [unit, peer] of [
+    [A1, "B1"],
+    [B1, "A1"],
+  ] as const) {
+    await unit.until(`sure that ${peer} is partitioned`, `SELECT state = 'partitioned' FROM members WHERE unit = '${peer}'`, 3_000);
+  }
+  lab.say("A1 and B1 hold each other for partitioned, not dead: heartbeats still arrive on the data ports");
+  const meanwhile = await exchange(lab, "user", "udp", { count: QUIET_SESSIONS });
+  must(meanwhile.failed === 0, `${meanwhile.failed} exchanges of the user with service3, all at site B, failed during the cut: ${meanwhile.error ?? "?"}`);
+  const taken = A1.counter("sessions-adopted") + B1.counter("sessions-adopted");
+  must(taken === 0, `${taken} sessions changed their owner although nobody died`);
+  lab.say(`${QUIET_SESSIONS} new sessions were made at B meanwhile; the download across the sites waits at ${mebibytes(transfer.received())}`);
+  setTwinLink("A1", true);
+  lab.say("the twin link is healed");
+  await A1.until("in step with B1", inStepWith("B1"), 8_000);
+  const equal = await untilTablesEqual(lab, 4_000);
+  lab.say(`both tables hold the same ${equal} quiet sessions`);
+  const result = await transfer.finished;
+  const measured = { ...figuresOf(result), handedOff: B1.counter("handed-off") };
+  mustBeIntact(result, measured);
+  must(equal >= QUIET_SESSIONS, `only ${equal} of the ${QUIET_SESSIONS} sessions made during the cut were replicated`, measured);
+  return { ...measured, detail: `partitioned, not dead; ${equal} sessions replicated afterwards; it completes` };
+}
+
+const ROUTED: LabOptions = { wiring: "routed", twin: true };
+const TRANSPARENT: LabOptions = { wiring: "transparent", twin: true };
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: "twin-off",
+    sentence: "Two ordinary firewalls: the reply meets one that never saw the request, and the transaction dies.",
+    options: { wiring: "routed", twin: false },
+    run: twinOff,
+  },
+  {
+    name: "reply-routed-ipv4",
+    sentence: "Twin on: 64 MiB over IPv4, requests through A, replies through B.",
+    options: ROUTED,
+    run: (lab) => replies(lab, SERVICE3.address4),
+  },
+  { name: "reply-routed-ipv6", sentence: "The same over IPv6.", options: ROUTED, run: (lab) => replies(lab, SERVICE3.address6) },
+  {
+    name: "reply-transparent-ipv4",
+    sentence: "The units are wires: 64 MiB over IPv4, requests through A's wire, replies through B's.",
+    options: TRANSPARENT,
+    run: (lab) => replies(lab, SERVICE3.address4),
+  },
+  { name: "reply-transparent-ipv6", sentence: "The same over IPv6.", options: TRANSPARENT, run: (lab) => replies(lab, SERVICE3.address6) },
+  {
+    name: "first-packets-tcp",
+    sentence: "2,000 short TCP connections, whose first reply may outrun the session's replica.",
+    options: ROUTED,
+    run: (lab) => firstPackets(lab, "tcp"),
+  },
+  {
+    name: "first-packets-udp",
+    sentence: "2,000 UDP exchanges, each of a new tuple, nothing sent twice.",
+    options: ROUTED,
+    run: (lab) => firstPackets(lab, "udp"),
+  },
+  {
+    name: "dataplane-killed",
+    sentence: "A's dataplane is killed in mid-transfer; it restarts and adopts its sessions.",
+    options: ROUTED,
+    run: dataplaneKilled,
+  },
+  { name: "unit-killed", sentence: "A1 is killed whole in mid-transfer; the user's path moves to B, which adopts.", options: ROUTED, run: unitKilled },
+  {
+    name: "unit-rebooted",
+    sentence: "A1 comes back without its shared memory, starts warm and rejoins; no old row wins over a newer one.",
+    options: ROUTED,
+    run: unitRebooted,
+  },
+  {
+    name: "link-cut",
+    sentence: "The twin link is cut and healed under traffic: partitioned, not dead; afterwards the tables are equal.",
+    options: ROUTED,
+    run: linkCut,
+  },
+];

@@ -1,0 +1,137 @@
+// A unit of the lab: Twinwall's own manager, dataplane and store in a namespace, as on an appliance; killed as accidents do,
+// and looked at from outside, by SQL over its shared memory.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { type Places, placesOf, RUN_DIRECTORY } from "../../firmware/manager/places.ts";
+import { namesOfPlanFile } from "../../firmware/store/live/names.ts";
+import { openLive } from "../../firmware/store/live/open.ts";
+import { type LabOptions, labConfiguration } from "./configuration.ts";
+import { LAB_UNITS, type LabUnit } from "./picture.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const CONFIGURATION = join(RUN_DIRECTORY, "lab.json");
+const SECRET = join(RUN_DIRECTORY, "secret");
+
+export type UnitDriver = "afxdp" | "pcap";
+type Value = string | number | null;
+export type Row = Readonly<Record<string, Value>>;
+
+/** Writes what both units read: configuration and pre-shared key. */
+export function writeConfiguration(options: LabOptions): void {
+  mkdirSync(RUN_DIRECTORY, { recursive: true });
+  writeFileSync(CONFIGURATION, JSON.stringify(labConfiguration(options), null, 2));
+  writeFileSync(SECRET, "5a".repeat(32), { mode: 0o600 });
+}
+
+/** Processes in a unit's namespace. */
+function processesOf(name: LabUnit): number[] {
+  const { stdout } = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" });
+  return stdout.split("\n").filter(Boolean).map(Number);
+}
+
+export class Unit {
+  readonly name: LabUnit;
+  readonly places: Places;
+  readonly logFile: string;
+  private readonly driver: UnitDriver | undefined;
+  private manager: ChildProcess | undefined;
+
+  constructor(name: LabUnit, driver: UnitDriver | undefined) {
+    this.name = name;
+    this.driver = driver;
+    this.places = placesOf(name, undefined, {});
+    this.logFile = join(RUN_DIRECTORY, `${name}.log`);
+  }
+
+  /** Switches the unit on. `ready` tells when it forwards. */
+  start(): void {
+    const log = openSync(this.logFile, "a");
+    const firmware = ["firmware/main.ts", "--board", "lab", "--config", CONFIGURATION, "--unit", this.name, "--secret", SECRET];
+    const driver = this.driver === undefined ? [] : ["--driver", this.driver];
+    // A process group of its own, so that Ctrl-C reaches the lab first.
+    this.manager = spawn("ip", ["netns", "exec", this.name, process.execPath, ...firmware, ...driver], {
+      cwd: ROOT,
+      detached: true,
+      stdio: ["ignore", log, log],
+    });
+    this.manager.on("error", () => undefined);
+  }
+
+  /** Kills the dataplane with SIGKILL; the manager starts it again. Returns its process id. */
+  killDataplane(): number {
+    const pid = processesOf(this.name).find((candidate) => readFileSync(`/proc/${candidate}/cmdline`, "utf8").includes("firmware/dataplane.ts"));
+    if (pid === undefined) throw new Error(`lab: ${this.name} has no dataplane to kill`);
+    process.kill(pid, "SIGKILL");
+    return pid;
+  }
+
+  /** Kills every process of the unit with SIGKILL. Its memory stays, as after a crash of the whole system's software. */
+  kill(): void {
+    for (const pid of processesOf(this.name)) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    }
+    this.manager = undefined;
+  }
+
+  /** As pulling the plug: every process dies, and shared memory is lost. What was written to disk stays. */
+  powerOff(): void {
+    this.kill();
+    rmSync(this.places.memoryFile, { force: true });
+  }
+
+  /** Rows of a query over the unit's live tables and views. Throws LiveError while there are none. */
+  query(sql: string): readonly Row[] {
+    const database = openLive(this.places.memoryFile, namesOfPlanFile(this.places.planFile));
+    try {
+      return database.prepare(sql).all() as Row[];
+    } finally {
+      database.close();
+    }
+  }
+
+  /** The one number that a query answers; 0 when there is none. */
+  number(sql: string): number {
+    const row = this.query(sql)[0];
+    return row === undefined ? 0 : Number(Object.values(row)[0] ?? 0);
+  }
+
+  counter(name: string): number {
+    return this.number(`SELECT value FROM counters WHERE name = '${name}'`);
+  }
+
+  /** Resolves when the query answers a number other than 0, and rejects with `what` after `limitMillis`. Looks each 20 ms. */
+  async until(what: string, sql: string, limitMillis: number): Promise<void> {
+    const deadline = performance.now() + limitMillis;
+    let last = "";
+    while (performance.now() < deadline) {
+      if (this.manager !== undefined && (this.manager.exitCode !== null || this.manager.signalCode !== null))
+        throw new Error(`${this.name} ended: ${this.lastWords()}`);
+      try {
+        if (existsSync(this.places.memoryFile) && this.number(sql) !== 0) return;
+        last = "";
+      } catch (error) {
+        last = ` (${(error as Error).message})`;
+      }
+      await pause(20);
+    }
+    throw new Error(`${this.name}: after ${limitMillis} ms still not ${what}${last}`);
+  }
+
+  /** The last lines that its processes wrote. */
+  lastWords(lines = 6): string {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, "utf8").trimEnd().split("\n").slice(-lines).join("\n    ") : "(nothing was said)";
+  }
+}
+
+export type Units = Readonly<Record<LabUnit, Unit>>;
+
+export function createUnits(driver: UnitDriver | undefined): Units {
+  return Object.fromEntries(LAB_UNITS.map((name) => [name, new Unit(name, driver)])) as Record<LabUnit, Unit>;
+}
