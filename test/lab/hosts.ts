@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { ECHO_PORT, HTTP_PORT, type LabHost } from "./picture.ts";
+import { ECHO_PORT, HTTP_PORT, type LabHost, type LabUnit } from "./picture.ts";
 
 const PROGRAMS = join(import.meta.dirname, "programs");
 export const FILE_BYTES = 64 << 20;
@@ -17,7 +17,7 @@ function startProgram(host: string, program: string, args: readonly string[], on
 }
 
 /** Starts HTTP and echo services on a host; resolves when they listen. They run until `stop`. */
-export async function startServices(host: LabHost): Promise<{ stop(): void }> {
+export async function startServices(host: LabHost | LabUnit): Promise<{ stop(): void }> {
   let child: ChildProcess | undefined;
   await new Promise<void>((resolve, reject) => {
     child = startProgram(host, "serve.ts", [], (line) => {
@@ -92,7 +92,7 @@ export interface ExchangeOptions {
 }
 
 /** Holds `count` short conversations with a service's echo port, each from a port of its own. */
-export function exchangeWith(from: LabHost, protocol: "tcp" | "udp", address: string, options: ExchangeOptions): Promise<ExchangeResult> {
+export function exchangeWith(from: LabHost | LabUnit, protocol: "tcp" | "udp", address: string, options: ExchangeOptions): Promise<ExchangeResult> {
   return new Promise((resolve) => {
     let result: ExchangeResult | undefined;
     const args = [protocol, address, ECHO_PORT, options.count, options.concurrency, options.pauseMillis ?? 0].map(String);

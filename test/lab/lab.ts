@@ -43,7 +43,12 @@ export async function startLab(options: LabOptions, driver: UnitDriver | undefin
   writeConfiguration(options);
   const units = createUnits(driver);
   for (const name of LAB_UNITS) units[name].start();
-  await Promise.all([startServices("service3"), untilReady(units, options.twin)]);
+  try {
+    await Promise.all([startServices("service3"), untilReady(units, options.twin)]);
+  } catch (error) {
+    say(lastWords(units));
+    throw error;
+  }
   const used = String(units.A1.query("SELECT driver FROM live_header")[0]?.["driver"] ?? "pcap") as LabDriver;
   say(`units ${LAB_UNITS.join(" and ")} are up on ${used}${options.twin ? ", in step with each other" : ", each on its own: the twin is off"}`);
   return { units, driver: used, say };

@@ -13,6 +13,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { Builder } from "../sim/unit.ts";
 import { lastWords, startLab, stopLab } from "./lab.ts";
 import { runLive } from "./live.ts";
 import { type LabDriver, type LabReport, reportOf, SCENARIO_NAMES, type ScenarioName, type ScenarioResult } from "./result.ts";
@@ -23,6 +24,7 @@ import type { UnitDriver } from "./unit.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const NATIVE = join(ROOT, "build", "native", "twinwall.node");
+const PRODUCTION = "../sim/production.ts";
 const USAGE = "npm start -- [--once] [--json] [--only NAME[,NAME…]] [--driver afxdp|pcap|simulator] [--results FILE]";
 
 interface Arguments {
@@ -116,19 +118,13 @@ async function runInside(given: Arguments, screen: Screen): Promise<number> {
   return finish(given, screen, reportOf(used ?? driver ?? "afxdp", results));
 }
 
-/** The same scenarios in the simulator. */
+/** The same scenarios in the simulator, with the production dataplane. */
 async function runSimulator(given: Arguments, screen: Screen, why: string): Promise<number> {
   screen.line(`The lab runs in the simulator: ${why}.`);
   const { runSimulatedScenarios } = await import("../sim/lab.ts");
-  const results = await runSimulatedScenarios();
-  return finish(
-    given,
-    screen,
-    reportOf(
-      "simulator",
-      results.filter(({ name }) => given.only.length === 0 || given.only.includes(name)),
-    ),
-  );
+  const { buildUnit } = (await import(PRODUCTION)) as { buildUnit: Builder };
+  const names = given.only.length === 0 ? SCENARIO_NAMES : given.only;
+  return finish(given, screen, runSimulatedScenarios({ build: buildUnit, names, onLine: (line) => screen.line(`  ${line}`) }));
 }
 
 function whySimulator(given: Arguments): string | undefined {

@@ -51,11 +51,18 @@ export interface Sandbox {
   firstProcess(): number;
 }
 
-/** Starts `node script …args` in fresh namespaces, with this process's output. It dies with this process. */
+/** Starts `node script …args` in fresh namespaces. It dies with this process. */
 export function startSandbox(script: string, args: readonly string[], options: { readonly stdio?: "inherit" | "pipe" } = {}): Sandbox {
-  const stdio = options.stdio ?? "inherit";
-  const command = ["--pdeathsig", "KILL", "unshare", ...NAMESPACES, "sh", "-c", INIT, "init", process.execPath, join(ROOT, script), ...args];
-  const child = spawn("setpriv", command, { cwd: ROOT, stdio: ["ignore", stdio, stdio], env: { ...process.env, [INSIDE]: "1" } });
+  return startCommandInSandbox([process.execPath, join(ROOT, script), ...args], options.stdio ?? "inherit");
+}
+
+/** The same for any command. */
+export function startCommandInSandbox(command: readonly string[], stdio: "inherit" | "pipe"): Sandbox {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", "unshare", ...NAMESPACES, "sh", "-c", INIT, "init", ...command], {
+    cwd: ROOT,
+    stdio: ["ignore", stdio, stdio],
+    env: { ...process.env, [INSIDE]: "1" },
+  });
   const exited = new Promise<number>((resolve) => {
     child.on("error", () => resolve(71));
     child.on("close", (code, signal) => resolve(code ?? (signal === "SIGKILL" ? 137 : 143)));

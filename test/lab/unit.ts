@@ -111,8 +111,7 @@ export class Unit {
     const deadline = performance.now() + limitMillis;
     let last = "";
     while (performance.now() < deadline) {
-      if (this.manager !== undefined && (this.manager.exitCode !== null || this.manager.signalCode !== null))
-        throw new Error(`${this.name} ended: ${this.lastWords()}`);
+      if (this.hasGivenUp()) throw new Error(`${this.name} has given up`);
       try {
         if (existsSync(this.places.memoryFile) && this.number(sql) !== 0) return;
         last = "";
@@ -122,6 +121,12 @@ export class Unit {
       await pause(20);
     }
     throw new Error(`${this.name}: after ${limitMillis} ms still not ${what}${last}`);
+  }
+
+  /** True when its manager has ended by itself, or keeps a dataplane down that crashed too often. */
+  private hasGivenUp(): boolean {
+    if (this.manager === undefined) return false;
+    return this.manager.exitCode !== null || this.manager.signalCode !== null || this.lastWords().includes(" fail-closed: ");
   }
 
   /** The last lines that its processes wrote. */
