@@ -44,6 +44,12 @@ export class Zones {
     return this.entries[port * VLANS + vlan] as number;
   }
 
+  /** Zone of a port and VLAN, or 0. */
+  zoneAt(port: number, vlan: number): number {
+    const entry = this.at(port, vlan);
+    return entry < 0 ? 0 : (this.zone[entry] as number);
+  }
+
   /** Any entry of this unit that belongs to `zone`, or -1. */
   ofZone(zone: number): number {
     for (let entry = 0; entry < this.count; entry++) if (this.zone[entry] === zone) return entry;

@@ -190,10 +190,8 @@ function trackOpening(i: Int32Array, row: number, direction: number, view: DataV
     const exact = sawOwn ? view.getInt32(l4 + TCP_SEQUENCE) === i[own + S_END] : (flags & TCP_ACK) !== 0 && view.getInt32(l4 + TCP_ACKNOWLEDGEMENT) === i[other + S_END];
     return exact ? TCP_ENDED : INEXACT_RESET;
   }
-  if ((flags & TCP_ACK) === 0 || ((state >>> otherShift) & SAW_SYN) === 0) {
-    // Only Fast Open data may follow a SYN before the answer (RFC 7413 §4.2 sends it in the SYN itself).
-    return BAD_STATE;
-  }
+  // Fast Open data travels in the SYN itself (RFC 7413 §4.2): before both SYNs were seen, nothing else belongs here (F3).
+  if ((flags & TCP_ACK) === 0 || ((state >>> ORIGINATOR_SHIFT) & (state >>> RESPONDER_SHIFT) & SAW_SYN) === 0) return BAD_STATE;
   const verdict = trackSegment(i, row, direction, view, l4, l4Bytes, flags, nowMillis);
   if (verdict > 0) return verdict;
   let next = (i[row + S_STATE] as number) | (SYN_ACKED << otherShift);

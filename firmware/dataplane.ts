@@ -1,0 +1,80 @@
+// The packet process: opens the machine, puts the unit together (unit.ts), and breathes until it is told to stop.
+//
+//   while alive:  breathe ─► commands ─► nothing moved? wait for a port or the doorbell, 5 ms at the most
+//
+// One thread, one loop: no promises, timers, signals or IPC. The manager speaks through the command ring and rings the
+// doorbell. A fault that is a bug throws and ends the process: the XDP program then drops everything, and
+// the manager starts it again, which adopts the rows.
+//
+// Usage: see USAGE.
+
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { COMMAND_PEER_RESTARTING, COMMAND_STOP } from "./fastpath/memory/tables.ts";
+import { createClock } from "./hal/linux/clock.ts";
+import { createEntropy } from "./hal/linux/entropy.ts";
+import type { Idle } from "./hal/contracts.ts";
+import { createIdle } from "./hal/linux/idle.ts";
+import { openUnitMemory, privateArea } from "./hal/linux/memory.ts";
+import { type DriverChoice, openPorts } from "./hal/linux/ports.ts";
+import { createSealer } from "./hal/linux/sealer.ts";
+import { createPacketMemory } from "./hal/packets.ts";
+import { assertLimits, FRAME_BYTES, FRAMES, TICK_MILLIS } from "./limits.ts";
+import type { Plan } from "./plan.ts";
+import { createWarmStart } from "./store/warm-start.ts";
+import { Dataplane, indexBytes } from "./unit.ts";
+
+const USAGE = "dataplane.ts --plan FILE --memory NAME --incarnation N [--driver afxdp|pcap] [--doorbell DESCRIPTOR] [--data DIRECTORY]";
+
+interface Arguments {
+  readonly plan: Plan;
+  readonly memory: string;
+  readonly incarnation: number;
+  readonly driver: DriverChoice;
+  readonly doorbell: number;
+  /** Where checkpoints lie; undefined: start cold. */
+  readonly data: string | undefined;
+}
+
+function readArguments(): Arguments {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({ options: { plan: text, memory: text, incarnation: text, driver: text, doorbell: text, data: text } });
+  const incarnation = Number(values.incarnation);
+  if (values.plan === undefined || values.memory === undefined || !Number.isInteger(incarnation) || incarnation < 1) throw new Error(`usage: ${USAGE}`);
+  const driver = values.driver ?? "auto";
+  if (driver !== "auto" && driver !== "afxdp" && driver !== "pcap") throw new Error(`--driver is afxdp or pcap, not ${driver}`);
+  return { plan: JSON.parse(readFileSync(values.plan, "utf8")) as Plan, memory: values.memory, incarnation, driver, doorbell: Number(values.doorbell ?? -1), data: values.data };
+}
+
+/** Puts the unit together; the ports open last. */
+function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
+  assertLimits();
+  const { plan, memory: memoryName, incarnation, driver, doorbell, data } = readArguments();
+  const memory = openUnitMemory(memoryName, plan.sessions);
+  if (memory.replaced !== undefined) report(`the tables start empty: ${memory.replaced}`);
+  const area = privateArea(FRAMES * FRAME_BYTES);
+  const packets = createPacketMemory(area);
+  const { ports, fallbacks } = openPorts(plan.ports, packets, { driver });
+  for (const { sentence } of fallbacks) report(sentence);
+  const machine = { clock: createClock(), entropy: createEntropy(), packets, memory, ports, sealer: createSealer(area), indexBuffer: privateArea(indexBytes(plan.sessions)) };
+  const dataplane = new Dataplane(machine, plan, incarnation, data === undefined ? undefined : createWarmStart(data, Date.now, report));
+  return { dataplane, idle: createIdle(ports, doorbell) };
+}
+
+function report(sentence: string): void {
+  process.stderr.write(`dataplane: ${sentence}\n`);
+}
+
+/** Obeys the manager. False: stop. */
+function obey(dataplane: Dataplane): boolean {
+  const { commands, twin } = dataplane;
+  for (let command = commands.take(); command !== 0; command = commands.take()) {
+    if (command === COMMAND_STOP) return false;
+    if (command === COMMAND_PEER_RESTARTING) twin?.peerRestarting(commands.argument);
+  }
+  return true;
+}
+
+const { dataplane, idle } = open();
+while (obey(dataplane)) if (dataplane.breathe() === 0) idle.wait(TICK_MILLIS);
+dataplane.stop();
