@@ -10,7 +10,7 @@
 
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { COMMAND_PEER_RESTARTING, COMMAND_STOP } from "./fastpath/memory/tables.ts";
+import { COMMAND_STOP } from "./fastpath/memory/tables.ts";
 import { createClock } from "./hal/linux/clock.ts";
 import { createEntropy } from "./hal/linux/entropy.ts";
 import type { Idle } from "./hal/contracts.ts";
@@ -67,14 +67,15 @@ function report(sentence: string): void {
 
 /** Obeys the manager. False: stop. */
 function obey(dataplane: Dataplane): boolean {
-  const { commands, twin } = dataplane;
+  const { commands } = dataplane;
   for (let command = commands.take(); command !== 0; command = commands.take()) {
     if (command === COMMAND_STOP) return false;
-    if (command === COMMAND_PEER_RESTARTING) twin?.peerRestarting(commands.argument);
   }
   return true;
 }
 
+// Ctrl-C reaches the whole process group; the manager says when to stop.
+process.on("SIGINT", () => {});
 const { dataplane, idle } = open();
 while (obey(dataplane)) if (dataplane.breathe() === 0) idle.wait(TICK_MILLIS);
 dataplane.stop();

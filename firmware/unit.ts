@@ -12,7 +12,6 @@ import { loneUnit } from "./fastpath/partner.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
 import { INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
 import type { Plan } from "./plan.ts";
-import { Twin } from "./twin/twin.ts";
 
 export interface Machine {
   readonly clock: Clock;
@@ -54,7 +53,6 @@ export class Dataplane {
   readonly engine: Engine;
   readonly events: EventRing;
   readonly commands: CommandReader;
-  readonly twin: Twin | undefined;
   private readonly clock: Clock;
   private readonly plan: Plan;
   private readonly ports: readonly Port[];
@@ -87,10 +85,8 @@ export class Dataplane {
     this.fillSessions(machine.memory.adopted, nowMicros, nowMillis, warmStart);
     const dataPorts = plan.ports.map((port) => (port.kind === "data" ? machine.ports[port.number] : undefined));
     const parts = { plan, tables: this.tables, sessions: this.sessions, packets: machine.packets, events: this.events };
-    this.twin = plan.twin.enabled ? new Twin({ ...parts, ports: machine.ports, sealer: machine.sealer, entropy: machine.entropy, nowMicros }) : undefined;
-    this.engine = new Engine({ ...parts, ports: dataPorts, partner: this.twin ?? loneUnit });
-    this.twin?.attach(this.engine);
-    if (this.twin === undefined) header[H.role] = ROLE_NAMES.indexOf("active");
+    this.engine = new Engine({ ...parts, ports: dataPorts, partner: loneUnit });
+    header[H.role] = ROLE_NAMES.indexOf("active");
     this.tables.header.f[H.startedAt] = machine.clock.nowMicros();
     this.events.note(eventKind("started"), nowMicros, plan.unit, -1, 0);
   }
@@ -111,15 +107,10 @@ export class Dataplane {
   /** One breath. Returns how many packets moved: 0 means that the caller may wait. */
   breathe(): number {
     const nowMicros = this.clock.nowMicros();
-    const { engine, twin } = this;
+    const { engine } = this;
     engine.begin(nowMicros);
-    let moved = twin === undefined ? 0 : twin.receive(nowMicros);
-    moved += engine.breathe();
+    const moved = engine.breathe();
     engine.tick();
-    if (twin !== undefined) {
-      twin.tick(nowMicros);
-      twin.flush(nowMicros);
-    }
     engine.flush();
     const f = this.tables.header.f;
     f[H.breathAt] = nowMicros;

@@ -55,7 +55,7 @@ import { type Admission, ANSWER_JUDGED, ANSWER_NONE, ANSWER_OWNER, type Partner,
 import { Policy } from "./policy.ts";
 import { Replies } from "./replies.ts";
 import { Routes } from "./routes.ts";
-import { Sanity } from "./sanity.ts";
+import { sanity } from "./sanity.ts";
 import { ROW_WORDS, S_IDLE_LIMIT, S_LAST_SEEN, S_OWNER, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "./sessions.ts";
 import { drop, FORWARD, HANDOFF, HELD, LOCAL } from "./verdicts.ts";
 import { PROTOCOL_TCP } from "./wire/tcp.ts";
@@ -114,8 +114,8 @@ export class Engine implements Admission, Outlet {
   private readonly counters: Float64Array;
   private readonly transparent: boolean;
   private readonly checksums: boolean;
+  private readonly reversePath: boolean;
   readonly zones: Zones;
-  private readonly sanity: Sanity;
   readonly routes: Routes;
   readonly policy: Policy;
   readonly neighbours: Neighbours;
@@ -144,16 +144,16 @@ export class Engine implements Admission, Outlet {
     this.events = parts.events;
     this.counters = tables.counters.f;
     this.transparent = plan.mode === "transparent";
+    this.reversePath = plan.checks.reversePath && plan.mode === "routed";
     this.checksums = plan.checks.checksums;
     this.routes = new Routes(plan);
     this.zones = new Zones(plan);
-    this.sanity = new Sanity(plan, this.transparent ? undefined : this.routes);
     this.policy = new Policy(plan.rules, plan.revision);
     this.neighbours = new Neighbours(plan, tables, packets, this);
     this.replies = new Replies(plan, tables, packets, this);
     this.forwarder = new Forwarder(this.transparent, packets, tables, sessions, this.routes, this.neighbours, this.zones, this.replies, this);
     this.neighbours.listener = this.forwarder;
-    this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, this.sanity, parts.partner, parts.events);
+    this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, parts.partner, parts.events);
     tables.header.i[headerWord("revision")] = plan.revision;
     for (let number = 0; number < this.ports.length; number++) if (this.ports[number] !== undefined) tables.ports.i[number * PORT_WORDS] = number;
   }
@@ -244,7 +244,10 @@ export class Engine implements Admission, Outlet {
     const flags = words[at + P_FLAGS] as number;
     if ((flags & PACKET_LOCAL) !== 0) return;
     // An ICMP error travels under its flow's tuple: its own sender is looked at here, everyone else's when there is no session.
-    if ((flags & PACKET_ICMP_ERROR) !== 0 && this.sanity.check(this.view, words, at) !== 0) return;
+    if ((flags & PACKET_ICMP_ERROR) !== 0) {
+      words[at + P_FAULT] = sanity(words, at, this.view, this.routes, this.reversePath);
+      if (words[at + P_FAULT] !== 0) return;
+    }
     words[at + P_HASH] = this.sessions.hash(words, at + P_SOURCE);
   }
 
@@ -411,6 +414,7 @@ export class Engine implements Admission, Outlet {
     if (this.nowMicros < this.nextTickMicros) return;
     this.nextTickMicros = this.nowMicros + TICK_MILLIS * 1_000;
     this.neighbours.tick(this.nowMillis);
+    this.replies.tick(this.nowMillis);
     this.events.tick(this.nowMicros);
     for (let number = 0; number < this.ports.length; number++) {
       const port = this.ports[number];

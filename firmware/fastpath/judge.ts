@@ -34,7 +34,7 @@ import {
 import { OWNER_ADOPT, OWNER_ELSEWHERE, OWNER_HERE, OWNER_STOP, type Partner } from "./partner.ts";
 import { ACTION_PERMIT, ACTION_REJECT, type Policy } from "./policy.ts";
 import type { Routes } from "./routes.ts";
-import type { Sanity } from "./sanity.ts";
+import { sanity } from "./sanity.ts";
 import {
   COUNTER_STRIDE,
   KEY_STRIDE,
@@ -98,7 +98,7 @@ export class Judge {
   private readonly policy: Policy;
   private readonly routes: Routes;
   private readonly zones: Zones;
-  private readonly sanity: Sanity;
+  private readonly reversePath: boolean;
   private readonly partner: Partner;
   private readonly events: EventRing;
   private readonly counters: Float64Array;
@@ -113,14 +113,14 @@ export class Judge {
   ask = 0;
   askUnit = 0;
 
-  constructor(plan: Plan, view: DataView, tables: Tables, sessions: SessionTable, policy: Policy, routes: Routes, zones: Zones, sanity: Sanity, partner: Partner, events: EventRing) {
+  constructor(plan: Plan, view: DataView, tables: Tables, sessions: SessionTable, policy: Policy, routes: Routes, zones: Zones, partner: Partner, events: EventRing) {
     if (tables.counters.rows !== COUNTER_ROWS || COUNTERS.strideWords !== 2) throw new Error("counters are not laid out as the judge expects");
     this.view = view;
     this.sessions = sessions;
     this.policy = policy;
     this.routes = routes;
     this.zones = zones;
-    this.sanity = sanity;
+    this.reversePath = plan.checks.reversePath && plan.mode === "routed";
     this.partner = partner;
     this.events = events;
     this.counters = tables.counters.f;
@@ -250,7 +250,7 @@ export class Judge {
       return HANDOFF;
     }
     // A session's key was made from a packet that passed; only what opens no session and belongs to none is looked at here.
-    const fault = this.sanity.check(this.view, words, at);
+    const fault = sanity(words, at, this.view, this.routes, this.reversePath);
     if (fault !== 0) return DROP | (fault << 8);
     if (!this.transparent && this.routes.isOwn(words, at + P_SOURCE + 4) >= 0) return LOCAL;
     const toZone = this.egressZone(words, at);

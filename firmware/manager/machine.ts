@@ -56,7 +56,6 @@ export function createMachine(options: MachineOptions): LinuxMachine {
         // Without lazy feedback the worst batch while the compiler warms up is 2.5 ms.
         flags: ["--no-lazy-feedback-allocation"],
         arguments: [
-<<<<<<< HEAD
           "--plan",
           places.planFile,
           "--memory",
@@ -68,10 +67,6 @@ export function createMachine(options: MachineOptions): LinuxMachine {
           "--data",
           directory.data,
           ...driver,
-=======
-          ...["--plan", places.planFile, "--memory", places.memoryName, "--data", directory.data],
-          ...["--incarnation", String(incarnation), "--doorbell", String(DOORBELL), ...driver],
->>>>>>> 22923ab (A packet's walk: engine, judge, forwarder; a unit put together; the packet process; bench of the judge)
         ],
         descriptor: doorbell,
         messages: false,
