@@ -97,6 +97,32 @@ export const PROBE_MILLIS = 200;
 export const PROBE_CHECK_MILLIS = 10_000;
 /** Succession records kept per unit, newest incarnations first. */
 export const SUCCESSIONS_PER_UNIT = 4;
+/** How often digests are compared with each peer. */
+export const DIGEST_MILLIS = 500;
+/** Rows sent to one peer in a breath, and rows that a walk over the table looks at in a breath: each well below 1 ms. */
+export const ROWS_SENT_PER_BREATH = 256;
+export const ROWS_SCANNED_PER_BREATH = 4_096;
+/** Acknowledgements that wait for the end of the breath, per peer; what exceeds them is sent again by the owner. */
+export const ACKNOWLEDGEMENTS = 4_096;
+/** A row is sent again when it was not acknowledged within four round trips, at least this; without a known round trip, this times five. */
+export const RESEND_MILLIS = 10;
+/** Sessions whose state waits for the winner of a conflict. */
+export const YIELDS = 1_024;
+/** A receiver keeps a tombstone until the replay window has passed its frame, or this long: no frame is delayed longer. */
+export const TOMBSTONE_GUARD_MILLIS = 10_000;
+/** A peer that pins more than one row in this many with tombstones is swept instead. */
+export const TOMBSTONE_SHARE = 16;
+
+/** Halves of handed-off packets that wait for their other half, and for how long. */
+export const HANDOFF_HALVES = 256;
+export const HANDOFF_HALF_MILLIS = 100;
+/** Questions to the twin: in all (a tenth of a 1 Gbit/s link at 200 bytes), and from one source prefix (/24, /64). */
+export const QUERIES_PER_SECOND = 50_000;
+export const QUERY_BURST = 4_096;
+export const QUERIES_PER_PREFIX_SECOND = 5_000;
+export const QUERY_PREFIX_BURST = 2_048;
+export const QUERY_PREFIXES = 1_024;
+
 /** A direction that advanced by half of this (or of its largest window, if larger) makes its row dirty. */
 export const REFRESH_BYTES = 1_048_576;
 

@@ -108,9 +108,9 @@ export class SessionTable {
   private freeCount = 0;
   private readonly key0: number;
   private readonly key1: number;
-  /** This unit's number and owner word. */
+  /** This unit's number, and its owner word (`reincarnate` changes it). */
   readonly unit: number;
-  readonly me: number;
+  me: number;
 
   /**
    * `key0`, `key1`: this boot's hash key. `nowMillis`: clock. Call `adoptRows` or `clear` before use. `indexBuffer`: zeroed
@@ -320,6 +320,16 @@ export class SessionTable {
     this.i[at + S_LAST_SEEN] = nowMillis | 0;
     this.wheel.schedule(row, nowMillis, this.i[at + S_IDLE_LIMIT] as number);
     this.changed(row);
+  }
+
+  /**
+   * Another unit has taken over what this one owned: all its rows become replicas at once, because their owner word is not
+   * this unit's any more. New sessions belong to the new incarnation. Counts follow; indexes and rows stay as they are.
+   */
+  reincarnate(incarnation: number): void {
+    this.header[H_INCARNATION] = incarnation;
+    this.me = ownerWord(this.unit, incarnation);
+    this.header[H_OWNED] = 0;
   }
 
   /** The row's state changed: a new version that no peer has acknowledged. */

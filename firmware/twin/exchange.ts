@@ -1,0 +1,229 @@
+// What two units tell each other about sessions, put together: the parts that act on records 16 to 47, and the breath that
+// drives them. It needs a channel and someone who knows the roles; keys, liveness and election are not its business.
+//
+//   record ─► replicate (rows, acknowledgements) │ sweep │ proof (digests) │ rejoin │ handoff
+//   breath ─► sweep, rejoin, ownership: a slice of each walk ─► replicate: answers, then rows
+
+import type { EventRing } from "../fastpath/events.ts";
+import { headerWord, type Tables } from "../fastpath/memory/tables.ts";
+import type { Admission } from "../fastpath/partner.ts";
+import { ROW_WORDS, S_OWNER, type SessionTable } from "../fastpath/sessions.ts";
+import type { PacketMemory } from "../hal/contracts.ts";
+import { TOMBSTONE_SHARE, UNITS } from "../limits.ts";
+import {
+  type Channel,
+  RECORD_CAUGHT_UP,
+  RECORD_DIGEST,
+  RECORD_DIGEST_DIFFERS,
+  RECORD_HANDOFF,
+  RECORD_REJOIN,
+  RECORD_ROW,
+  RECORD_ROW_ACK,
+  RECORD_ROW_REFUSED,
+  RECORD_SWEEP_BEGIN,
+  RECORD_SWEEP_DONE,
+  RECORD_SWEEP_END,
+  RECORD_TOMBSTONE,
+  RECORD_YIELD,
+  type RecordReceiver,
+} from "./frame.ts";
+import { Handoff, type HandoffRoles } from "./handoff.ts";
+import { Journal } from "./journal.ts";
+import { Ownership } from "./ownership.ts";
+import type { Pending } from "./pending.ts";
+import { FLAG_REJOINING, Proof } from "./proof.ts";
+import { Rejoin, type RejoinListener } from "./rejoin.ts";
+import { Replicas } from "./replicas.ts";
+import { Replication } from "./replicate.ts";
+import { BUCKET_WORDS, Sweeps } from "./sweep.ts";
+
+const H_TOMBSTONES = headerWord("tombstones");
+
+/** The channel, and what both ends of it know of a session row. */
+export interface SessionChannel extends Channel {
+  /** Word positions that both know, in the order in which rows travel. */
+  commonFields(unit: number): Int32Array;
+}
+
+export interface ExchangeParts {
+  readonly peers: readonly number[];
+  readonly sessions: SessionTable;
+  readonly tables: Tables;
+  readonly events: EventRing;
+  readonly packets: PacketMemory;
+  readonly channel: SessionChannel;
+  readonly roles: HandoffRoles & RejoinListener;
+  /** A drawn number: sweeps and requests of this start count from it. */
+  readonly draw: number;
+}
+
+export class Exchange implements RecordReceiver {
+  readonly handoff: Handoff;
+  readonly journal: Journal;
+  readonly replicas: Replicas;
+  private readonly sessions: SessionTable;
+  private readonly header: Int32Array;
+  private readonly channel: SessionChannel;
+  private readonly sweeps: Sweeps;
+  private readonly replication: Replication;
+  private readonly proof: Proof;
+  private readonly rejoin: Rejoin;
+  private readonly ownership: Ownership;
+  private readonly differing = new Int32Array(BUCKET_WORDS);
+  private nowMicros = 0;
+
+  constructor(parts: ExchangeParts) {
+    const sessions = parts.sessions;
+    const tables = parts.tables;
+    const channel = parts.channel;
+    const events = parts.events;
+    this.sessions = sessions;
+    this.header = tables.header.i;
+    this.channel = channel;
+    this.journal = new Journal(sessions, parts.peers);
+    this.replicas = new Replicas(sessions, this.journal, parts.roles, events, tables);
+    this.sweeps = new Sweeps(sessions, this.journal, this.replicas, parts.roles, channel, events, tables, parts.draw);
+    this.replication = new Replication(sessions, this.journal, this.replicas, this.sweeps, channel, events, tables);
+    this.proof = new Proof(sessions, this.journal, this.sweeps, channel, events, tables);
+    this.rejoin = new Rejoin(sessions, this.journal, this.sweeps, this.proof, channel, parts.roles, parts.draw);
+    this.ownership = new Ownership(sessions, parts.roles, events, tables);
+    this.handoff = new Handoff(sessions, this.replicas, parts.roles, channel, parts.packets, tables);
+  }
+
+  attach(admission: Admission): void {
+    this.handoff.attach(admission);
+  }
+
+  /** First in each breath, before records arrive. */
+  at(nowMicros: number): void {
+    this.nowMicros = nowMicros;
+    this.replicas.at(nowMicros);
+    this.handoff.at(nowMicros);
+  }
+
+  record(from: number, type: number, flags: number, body: number, bodyBytes: number, _frame: number, counter: number): boolean {
+    if (type >= RECORD_HANDOFF) return this.handoff.record(from, type, flags, body, bodyBytes);
+    switch (type) {
+      case RECORD_ROW:
+      case RECORD_TOMBSTONE:
+      case RECORD_YIELD:
+        this.replication.row(from, type, body, bodyBytes, counter, this.nowMicros);
+        break;
+      case RECORD_ROW_ACK:
+      case RECORD_ROW_REFUSED:
+        this.replication.answers(from, type, body, bodyBytes, this.nowMicros);
+        break;
+      case RECORD_SWEEP_BEGIN:
+      case RECORD_SWEEP_END:
+      case RECORD_SWEEP_DONE:
+        this.sweeps.record(from, type, body, bodyBytes, this.nowMicros);
+        break;
+      case RECORD_DIGEST:
+        this.digest(from, flags, body, bodyBytes);
+        break;
+      case RECORD_DIGEST_DIFFERS:
+        this.proof.differs(from, body, bodyBytes, this.nowMicros);
+        break;
+      case RECORD_REJOIN:
+        this.rejoin.asked(from, body, bodyBytes);
+        break;
+      case RECORD_CAUGHT_UP:
+        this.rejoin.caughtUp(from, body, bodyBytes);
+        break;
+    }
+    return false;
+  }
+
+  /** Keys agreed and the path works, or works again: everything of ours is swept over. */
+  associated(unit: number, fresh: boolean): void {
+    this.journal.drain(this.nowMicros);
+    if (fresh) this.replicas.restarted(unit);
+    this.replication.begin(unit, this.channel.commonFields(unit));
+    this.sweeps.reset(unit);
+    this.proof.reset(unit, this.nowMicros);
+    this.rejoin.lost(unit);
+    this.sweeps.bulk(unit, this.nowMicros);
+  }
+
+  lost(unit: number): void {
+    this.replication.end(unit);
+    this.sweeps.stop(unit);
+    this.proof.reset(unit, this.nowMicros);
+    this.rejoin.lost(unit);
+  }
+
+  /** This unit rejoins. `mayHaveLost`: its rows may be older than what peers hold, or some may be missing. */
+  beginRejoin(mayHaveLost: boolean): void {
+    this.replicas.mayHaveLost = mayHaveLost;
+    this.rejoin.begin();
+  }
+
+  endRejoin(): void {
+    this.replicas.mayHaveLost = false;
+    this.rejoin.end();
+  }
+
+  /** roles.ts learned of a succession: `successor` owns what `unit` owned in `incarnation`. `next`: our new incarnation if that is us. */
+  superseded(unit: number, incarnation: number, successor: number, next: number): void {
+    if (unit === this.sessions.unit) {
+      if ((incarnation & 0xffffff) === (this.sessions.me & 0xffffff)) this.displaced(next);
+    } else if (successor === this.sessions.unit) this.ownership.succeed(unit);
+  }
+
+  /** Once per breath, after the batch: walks, answers, rows. */
+  flush(nowMicros: number): void {
+    this.nowMicros = nowMicros;
+    if (this.journal.overflowed) this.sweepAll();
+    this.ownership.step(nowMicros);
+    this.sweeps.step(nowMicros);
+    this.rejoin.step(nowMicros);
+    this.replication.flush(nowMicros);
+  }
+
+  /** Now and then. */
+  tick(nowMicros: number): void {
+    this.nowMicros = nowMicros;
+    this.replication.tick(nowMicros);
+    this.proof.tick(nowMicros);
+  }
+
+  /** Partner.mayRelease: every streaming peer has acknowledged the end; no delayed record can come any more. */
+  mayRelease(row: number): boolean {
+    this.journal.drain(this.nowMicros);
+    if (this.sessions.i[row * ROW_WORDS + S_OWNER] === this.sessions.me) {
+      for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
+        const pending = this.journal.pending[unit] as Pending | null;
+        if (pending === null || !pending.unacked.has(row)) continue;
+        if ((this.header[H_TOMBSTONES] as number) <= this.sessions.capacity / TOMBSTONE_SHARE) return false;
+        // It pins too much of the table: it leaves streaming and gets a sweep instead.
+        pending.clear();
+        this.sweeps.bulk(unit, this.nowMicros);
+      }
+    } else if (!this.replicas.guardPassed(row)) return false;
+    this.journal.forget(row);
+    this.replicas.forget(row);
+    return true;
+  }
+
+  private digest(from: number, flags: number, body: number, bodyBytes: number): void {
+    if ((flags & FLAG_REJOINING) !== 0) this.rejoin.digest(from, body, bodyBytes, this.nowMicros);
+    else this.proof.compare(from, body, bodyBytes, true, this.differing, this.nowMicros);
+  }
+
+  /** A peer took over what we owned: those rows are replicas now, and ours begin anew. */
+  private displaced(next: number): void {
+    this.journal.drain(this.nowMicros);
+    this.sessions.reincarnate(next);
+    this.sweepAll();
+  }
+
+  private sweepAll(): void {
+    this.journal.overflowed = false;
+    for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
+      const pending = this.journal.pending[unit] as Pending | null;
+      if (pending === null || !pending.receiving) continue;
+      pending.clear();
+      this.sweeps.bulk(unit, this.nowMicros);
+    }
+  }
+}

@@ -1,0 +1,391 @@
+// Rows in: what a peer says about a session meets what this table holds.
+//
+//   record ─► known id? ─┬─ yes ─► newer? ─┬─ yes ─► take it over (live, or ended)        acknowledge
+//                        │                 └─ no ──► it is stale: ignore, or show mine     silence
+//                        └─ no ──┬─ tombstone ─► bury the id                              acknowledge
+//                                └─ live ─► key taken? ─┬─ no ──► new replica             acknowledge, or refuse when full
+//                                                       └─ yes ─► conflict.ts decides
+//
+// Acknowledged implies present: nothing is acknowledged before it is applied, and what is not applied is not acknowledged.
+
+import { type EventRing, eventKind } from "../fastpath/events.ts";
+import { counterRow, type Tables } from "../fastpath/memory/tables.ts";
+import { OWNER_ADOPT } from "../fastpath/partner.ts";
+import {
+  FLAG_HALF_OPEN,
+  KEY_STRIDE,
+  KEY_WORDS,
+  NOT_FOUND,
+  ownerUnit,
+  ROW_WORDS,
+  S_ADOPTED,
+  S_CREATED,
+  S_EPOCH,
+  S_ID_CREATOR,
+  S_ID_INCARNATION,
+  S_ID_SERIAL,
+  S_IDLE_LIMIT,
+  S_KEY,
+  S_LAST_SEEN,
+  S_OWNER,
+  S_REPLICA,
+  S_STATE,
+  S_SWEEP,
+  S_VERSION,
+  type SessionTable,
+  STATE_TOMBSTONE,
+} from "../fastpath/sessions.ts";
+import { REPLAY_WINDOW, TOMBSTONE_GUARD_MILLIS, TOMBSTONE_MILLIS, UNITS } from "../limits.ts";
+import { RowBits } from "./bits.ts";
+import { compareAge, compareIds, creatorOf, mergeRow } from "./conflict.ts";
+import type { Journal } from "./journal.ts";
+import type { Pending } from "./pending.ts";
+import { type DecodedRow, replicatedDoubles, replicatedWords } from "./record.ts";
+import { Yields } from "./yields.ts";
+
+/** What becomes of a record. */
+export const SILENT = 0;
+export const ACKNOWLEDGE = 1;
+export const REFUSE = 2;
+
+const C_APPLIED = counterRow("replicas-applied");
+const C_REFUSED = counterRow("replicas-refused");
+const C_WON = counterRow("conflicts-won");
+const C_YIELDED = counterRow("conflicts-yielded");
+const C_LOST = counterRow("sessions-lost");
+const EVENT_CONFLICT = eventKind("conflict-resolved");
+
+/** Who decides for an owner word: roles.ts, as the fastpath asks it (OWNER_* | unit << 8). */
+export interface Dispositions {
+  disposition(ownerWord: number): number;
+}
+
+export class Replicas {
+  private readonly sessions: SessionTable;
+  private readonly journal: Journal;
+  private readonly roles: Dispositions;
+  private readonly events: EventRing;
+  private readonly counters: Float64Array;
+  /** State before the end of rows that lost a conflict. */
+  readonly yields = new Yields();
+  /** Words that change in a session's life, without the 64-bit ones; those; all words of a new row. */
+  private readonly stateWords: Int32Array;
+  private readonly doubles: Int32Array;
+  private readonly allWords: Int32Array;
+  /** Tombstones of other units' sessions: the frame that brought the end, from whom, and when. */
+  private readonly guardCounter: Int32Array;
+  private readonly guardMillis: Int32Array;
+  private readonly guardUnit: Uint8Array;
+  /** Tombstones that no owner announced: replicas that were found to be nobody's. */
+  private readonly dropped: RowBits;
+  /** Latest frame counter with rows, by unit. */
+  private readonly latestCounter = new Int32Array(UNITS);
+  private nowMicros = 0;
+  private nowMillis = 0;
+  /** Rows of ours may be missing here (a crash in mid-write, an older checkpoint): peers that show them are believed. */
+  mayHaveLost = false;
+
+  constructor(sessions: SessionTable, journal: Journal, roles: Dispositions, events: EventRing, tables: Pick<Tables, "counters">) {
+    this.sessions = sessions;
+    this.journal = journal;
+    this.roles = roles;
+    this.events = events;
+    this.counters = tables.counters.f;
+    this.doubles = replicatedDoubles();
+    const isDouble = (at: number) => this.doubles.includes(at) || this.doubles.includes(at - 1);
+    const isIdentity = (at: number) => (at >= S_KEY && at < S_KEY + KEY_WORDS) || (at >= S_KEY + KEY_STRIDE && at < S_KEY + KEY_STRIDE + KEY_WORDS) || (at >= S_ID_SERIAL && at <= S_EPOCH) || at === S_OWNER;
+    this.allWords = replicatedWords().filter((at) => !isDouble(at));
+    this.stateWords = this.allWords.filter((at) => !isIdentity(at) && at !== S_STATE);
+    this.guardCounter = new Int32Array(sessions.capacity);
+    this.guardMillis = new Int32Array(sessions.capacity);
+    this.guardUnit = new Uint8Array(sessions.capacity);
+    this.dropped = new RowBits(sessions.capacity);
+  }
+
+  /** The clock of this breath. */
+  at(nowMicros: number): void {
+    this.nowMicros = nowMicros;
+    this.nowMillis = Math.floor(nowMicros / 1_000) | 0;
+  }
+
+  /** The peer's dataplane started anew: its frame counters begin again. */
+  restarted(unit: number): void {
+    this.latestCounter[unit] = 0;
+  }
+
+  /** Applies a record that `from` sent in the frame with this counter. Returns ACKNOWLEDGE, REFUSE or SILENT. `sweeping`: its sweep to us is under way. */
+  apply(from: number, d: DecodedRow, counter: number, sweeping: boolean): number {
+    if (((counter - (this.latestCounter[from] as number)) | 0) > 0) this.latestCounter[from] = counter;
+    const i = d.i;
+    i[S_LAST_SEEN] = (this.nowMillis - d.idleMillis) | 0;
+    i[S_CREATED] = (this.nowMillis - d.ageMillis) | 0;
+    const row = this.sessions.findById(i[S_ID_SERIAL] as number, i[S_ID_CREATOR] as number, i[S_ID_INCARNATION] as number);
+    const result = row === NOT_FOUND ? this.unknown(from, d, counter) : this.known(from, row, d, counter, sweeping);
+    if (result === ACKNOWLEDGE) this.counters[C_APPLIED] = (this.counters[C_APPLIED] as number) + 1;
+    if (result === REFUSE) this.counters[C_REFUSED] = (this.counters[C_REFUSED] as number) + 1;
+    return result;
+  }
+
+  /** A session that its owner ended because ours stands: buries it and merges its state into ours. `loserState`: its last state word. */
+  yielded(from: number, d: DecodedRow, counter: number): number {
+    const i = d.i;
+    const known = this.sessions.findById(i[S_ID_SERIAL] as number, i[S_ID_CREATOR] as number, i[S_ID_INCARNATION] as number);
+    if (known !== NOT_FOUND && this.isTombstone(known) && compareAge(i, 0, this.sessions.i, known * ROW_WORDS) <= 0) return ACKNOWLEDGE;
+    const loserState = i[S_STATE] as number;
+    i[S_STATE] = (loserState & ~0xff) | STATE_TOMBSTONE;
+    const result = this.apply(from, d, counter, false);
+    if (result !== ACKNOWLEDGE) return result;
+    const found = this.sessions.find(i, S_KEY, this.sessions.hash(i, S_KEY));
+    if (found === NOT_FOUND) return ACKNOWLEDGE;
+    const winner = found >>> 1;
+    const at = winner * ROW_WORDS;
+    if (this.sessions.i[at + S_OWNER] !== this.sessions.me) return ACKNOWLEDGE;
+    mergeRow(this.sessions.i, this.sessions.f, winner, i, d.f, loserState);
+    this.sessions.setOwner(winner, this.sessions.me, ((this.sessions.i[at + S_EPOCH] as number) + 1) | 0);
+    this.sessions.changed(winner);
+    this.counters[C_WON] = (this.counters[C_WON] as number) + 1;
+    this.events.noteFlow(EVENT_CONFLICT, this.nowMicros, this.sessions.i, at + S_KEY, 0, this.sessions.unit, -1);
+    return ACKNOWLEDGE;
+  }
+
+  /**
+   * May a tombstone of another unit's session be forgotten: no frame from before it can arrive any more.
+   */
+  guardPassed(row: number): boolean {
+    const unit = this.guardUnit[row] as number;
+    if (((this.nowMillis - (this.guardMillis[row] as number)) | 0) >= TOMBSTONE_GUARD_MILLIS) return true;
+    return unit !== 0 && (((this.latestCounter[unit] as number) - (this.guardCounter[row] as number)) | 0) > REPLAY_WINDOW;
+  }
+
+  /** A replica that is nobody's (its owner says so, or its owner's sweep did not confirm it): it ends here. `sweep`: only a later one may bring it back. */
+  dropReplica(row: number, sweep: number): void {
+    const at = row * ROW_WORDS;
+    if (ownerUnit(this.sessions.i[at + S_OWNER] as number) === this.sessions.unit) this.counters[C_LOST] = (this.counters[C_LOST] as number) + 1;
+    this.sessions.i[at + S_SWEEP] = sweep;
+    this.endReplica(row, 0, 0);
+    this.dropped.set(row);
+  }
+
+  /** The row is about to be free. */
+  forget(row: number): void {
+    this.dropped.clear(row);
+    this.yields.forget(row);
+  }
+
+  private isTombstone(row: number): boolean {
+    return ((this.sessions.i[row * ROW_WORDS + S_STATE] as number) & 0xff) === STATE_TOMBSTONE;
+  }
+
+  private known(from: number, row: number, d: DecodedRow, counter: number, sweeping: boolean): number {
+    const sessions = this.sessions;
+    const at = row * ROW_WORDS;
+    const local = sessions.i;
+    const order = compareAge(d.i, 0, local, at);
+    const owner = d.i[S_OWNER] as number;
+    if (owner === sessions.me) return this.returned(row, d, order);
+    if (this.dropped.has(row)) {
+      if (order < 0 || ((d.sweep - (local[at + S_SWEEP] as number)) | 0) <= 0) return SILENT;
+      return this.revive(from, row, d, counter);
+    }
+    const mine = local[at + S_OWNER] as number;
+    if (order === 0 && owner === mine) {
+      if (d.latest) local[at + S_SWEEP] = d.sweep;
+      return ACKNOWLEDGE;
+    }
+    if (order < 0 || (order === 0 && ownerUnit(owner) > ownerUnit(mine))) {
+      // Mere reordering needs no answer; an owner that restarted with older rows, or that does not know of its succession, does.
+      if (mine !== owner || sweeping) this.show(from, row);
+      return SILENT;
+    }
+    if (this.isTombstone(row)) {
+      if (((d.i[S_STATE] as number) & 0xff) !== STATE_TOMBSTONE) return this.revive(from, row, d, counter);
+      this.takeEnd(from, row, d, counter);
+      return ACKNOWLEDGE;
+    }
+    if (((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) {
+      this.takeIdentity(row, d);
+      local[at + S_VERSION] = d.i[S_VERSION] as number;
+      this.endReplica(row, from, counter);
+      return ACKNOWLEDGE;
+    }
+    if (mine === sessions.me) sessions.wheel.cancel(row);
+    this.takeState(row, d);
+    this.journal.touch(row, this.nowMicros);
+    return ACKNOWLEDGE;
+  }
+
+  /** A peer shows a row that it holds as ours: newer than what we have only if we restarted from an older copy. */
+  private returned(row: number, d: DecodedRow, order: number): number {
+    if (order <= 0 || this.isTombstone(row)) return ACKNOWLEDGE;
+    const sessions = this.sessions;
+    if (((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) {
+      this.takeIdentity(row, d);
+      sessions.i[row * ROW_WORDS + S_VERSION] = d.i[S_VERSION] as number;
+      sessions.end(row);
+      sessions.wheel.schedule(row, this.nowMillis, TOMBSTONE_MILLIS);
+    } else {
+      this.takeState(row, d);
+      this.schedule(row);
+    }
+    sessions.changes.note(row);
+    return ACKNOWLEDGE;
+  }
+
+  /** A later epoch stands above the end that was known: the row starts anew. */
+  private revive(from: number, row: number, d: DecodedRow, counter: number): number {
+    this.journal.forget(row);
+    this.forget(row);
+    this.sessions.release(row);
+    return this.unknown(from, d, counter);
+  }
+
+  private unknown(from: number, d: DecodedRow, counter: number): number {
+    const sessions = this.sessions;
+    // A row of ours that we do not have has ended, unless we know that some were lost. Our sweep tells the peer.
+    if (d.i[S_OWNER] === sessions.me && !this.mayHaveLost) return ACKNOWLEDGE;
+    if (((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) return this.bury(from, d, counter);
+    const row = sessions.take();
+    if (row < 0) return REFUSE;
+    const at = row * ROW_WORDS;
+    this.write(at, d, this.allWords);
+    sessions.i[at + S_STATE] = (d.i[S_STATE] as number) & ~FLAG_HALF_OPEN;
+    sessions.commit(row);
+    let other = sessions.link(row);
+    // A row has two keys: at the most two others can hold them.
+    for (let tries = 0; other >= 0 && tries < 2; tries = (tries + 1) | 0) {
+      if (!this.standsAgainst(from, at, other, counter)) break;
+      other = sessions.link(row);
+    }
+    if (other !== -1) {
+      sessions.release(row);
+      return other === -2 ? REFUSE : SILENT;
+    }
+    sessions.setHalfOpen(row, ((d.i[S_STATE] as number) & FLAG_HALF_OPEN) !== 0);
+    if (d.i[S_OWNER] === sessions.me) {
+      // Our own session, which a crash or an older checkpoint had lost here.
+      this.schedule(row);
+      sessions.changes.note(row);
+    } else this.journal.touch(row, this.nowMicros);
+    return ACKNOWLEDGE;
+  }
+
+  /** The new row at word `at` and the live row `other` share a key. True when the new one stands and the other is ended. */
+  private standsAgainst(from: number, at: number, other: number, counter: number): boolean {
+    const sessions = this.sessions;
+    const i = sessions.i;
+    const otherAt = other * ROW_WORDS;
+    const mine = i[otherAt + S_OWNER] === sessions.me || (this.roles.disposition(i[otherAt + S_OWNER] as number) & 0xff) === OWNER_ADOPT;
+    const creator = creatorOf(i, at);
+    const otherCreator = creatorOf(i, otherAt);
+    if (creator === otherCreator) {
+      if (compareIds(i, at, i, otherAt) < 0) return false;
+      if (mine) this.endOwn(other);
+      else this.endReplica(other, from, counter);
+      return true;
+    }
+    // Two sessions of one owner cannot share a key: one of the records is older than the other's end, which is on its way.
+    if (!mine) return false;
+    if (creator > otherCreator) {
+      this.show(from, other);
+      return false;
+    }
+    this.yields.remember(other, i[otherAt + S_STATE] as number);
+    this.counters[C_YIELDED] = (this.counters[C_YIELDED] as number) + 1;
+    this.endOwn(other);
+    return true;
+  }
+
+  private endOwn(row: number): void {
+    const sessions = this.sessions;
+    if (sessions.i[row * ROW_WORDS + S_OWNER] !== sessions.me) sessions.adopt(row, this.nowMillis);
+    sessions.end(row);
+    sessions.changed(row);
+    sessions.wheel.schedule(row, this.nowMillis, TOMBSTONE_MILLIS);
+  }
+
+  /** Ends a live row that is not ours to end: the tombstone guards against delayed records of it. */
+  private endReplica(row: number, from: number, counter: number): void {
+    this.sessions.end(row);
+    this.guard(row, from, counter);
+    this.journal.touch(row, this.nowMicros);
+  }
+
+  private guard(row: number, from: number, counter: number): void {
+    this.guardCounter[row] = counter;
+    this.guardMillis[row] = this.nowMillis;
+    this.guardUnit[row] = from;
+    this.sessions.wheel.schedule(row, this.nowMillis, TOMBSTONE_MILLIS);
+  }
+
+  private bury(from: number, d: DecodedRow, counter: number): number {
+    const sessions = this.sessions;
+    const row = sessions.take();
+    if (row < 0) return REFUSE;
+    const at = row * ROW_WORDS;
+    this.write(at, d, this.allWords);
+    sessions.i[at + S_STATE] = STATE_TOMBSTONE;
+    sessions.commit(row);
+    if (!sessions.linkTombstone(row)) {
+      sessions.release(row);
+      return REFUSE;
+    }
+    this.guard(row, from, counter);
+    this.journal.touch(row, this.nowMicros);
+    return ACKNOWLEDGE;
+  }
+
+  private takeEnd(from: number, row: number, d: DecodedRow, counter: number): void {
+    this.takeIdentity(row, d);
+    this.sessions.i[row * ROW_WORDS + S_VERSION] = d.i[S_VERSION] as number;
+    this.guard(row, from, counter);
+    this.journal.touch(row, this.nowMicros);
+  }
+
+  private takeIdentity(row: number, d: DecodedRow): void {
+    const at = row * ROW_WORDS;
+    const i = this.sessions.i;
+    if (i[at + S_OWNER] !== d.i[S_OWNER] || i[at + S_EPOCH] !== d.i[S_EPOCH]) this.sessions.setOwner(row, d.i[S_OWNER] as number, d.i[S_EPOCH] as number);
+  }
+
+  private takeState(row: number, d: DecodedRow): void {
+    const at = row * ROW_WORDS;
+    const i = this.sessions.i;
+    this.takeIdentity(row, d);
+    const state = d.i[S_STATE] as number;
+    this.sessions.setHalfOpen(row, (state & FLAG_HALF_OPEN) !== 0);
+    i[at + S_STATE] = state;
+    this.write(at, d, this.stateWords);
+  }
+
+  private write(at: number, d: DecodedRow, words: Int32Array): void {
+    const i = this.sessions.i;
+    for (let k = 0; k < words.length; k = (k + 1) | 0) {
+      const position = words[k] as number;
+      i[at + position] = d.i[position] as number;
+    }
+    const f = this.sessions.f;
+    for (let k = 0; k < this.doubles.length; k = (k + 1) | 0) {
+      const position = (this.doubles[k] as number) >> 1;
+      f[(at >> 1) + position] = d.f[position] as number;
+    }
+    i[at + S_LAST_SEEN] = d.i[S_LAST_SEEN] as number;
+    i[at + S_CREATED] = d.i[S_CREATED] as number;
+    i[at + S_SWEEP] = d.sweep;
+    i[at + S_REPLICA] = 0;
+    i[at + S_ADOPTED] = 0;
+  }
+
+  private schedule(row: number): void {
+    const at = row * ROW_WORDS;
+    const idle = (this.nowMillis - (this.sessions.i[at + S_LAST_SEEN] as number)) | 0;
+    this.sessions.wheel.schedule(row, this.nowMillis, (this.sessions.i[at + S_IDLE_LIMIT] as number) - idle);
+  }
+
+  /** The peer holds an older state of this row: it is shown ours. */
+  private show(unit: number, row: number): void {
+    const pending = this.journal.pending[unit] as Pending | null;
+    if (pending === null || !pending.receiving) return;
+    if (this.sessions.i[row * ROW_WORDS + S_OWNER] !== this.sessions.me) pending.owed.set(row);
+    pending.add(row, false);
+  }
+}
