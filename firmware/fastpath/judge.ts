@@ -271,10 +271,11 @@ export class Judge {
     if (toZone === 0) return this.transparent ? EGRESS_DOWN : NO_ROUTE;
     const isTcp = protocol === PROTOCOL_TCP;
     const opens = !isTcp || (this.view.getUint8((words[at + P_L4] as number) + TCP_FLAGS) & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN;
+    // What opens nothing is nobody's first packet, whatever the rules would say of a first packet.
+    if (!opens) return NO_SESSION;
     const decision = this.policy.decide(words, at, toZone);
     const rule = decision >> 2;
     const action = decision & 3;
-    if (!opens && action === ACTION_PERMIT) return NO_SESSION;
     this.ruleHits[rule * 2] = (this.ruleHits[rule * 2] as number) + 1;
     if (action !== ACTION_PERMIT) {
       if (rule === 0 || this.policy.logs(rule)) this.events.noteFlow(rule === 0 ? EVENT_DEFAULT_DENY : EVENT_DENY, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
