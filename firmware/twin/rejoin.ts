@@ -5,6 +5,7 @@
 //              ◄───────────── the peer's own rows (the sweep that each association starts)
 //              ◄───────────── CAUGHT_UP n, when all of these are acknowledged
 //
+// The rejoiner's own sweep does not end before that: its end would delete at the peer what the peer has yet to return.
 // How long a rejoiner waits at the most is roles.ts' business; here nothing waits.
 
 import { ROW_WORDS, S_OWNER, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
@@ -74,11 +75,13 @@ export class Rejoin {
     this.asking = true;
     this.askAtMicros = 0;
     for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) (this.peers[unit] as PeerRejoin).waiting = true;
+    this.sweeps.held.fill(1);
   }
 
   /** This unit has rejoined, or waits no longer. */
   end(): void {
     this.asking = false;
+    this.sweeps.held.fill(0);
   }
 
   lost(unit: number): void {
@@ -116,6 +119,7 @@ export class Rejoin {
     const peer = this.peers[from] as PeerRejoin;
     if (bodyBytes !== REJOIN_BYTES || !this.asking || !peer.waiting || this.channel.view.getInt32(body) !== this.number) return;
     peer.waiting = false;
+    this.sweeps.held[from] = 0;
     this.listener.caughtUp(from);
   }
 

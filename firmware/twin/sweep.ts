@@ -69,6 +69,8 @@ export class Sweeps {
   private readonly events: EventRing;
   private readonly members: Int32Array;
   private readonly peers: PeerSweeps[] = [];
+  /** By unit: 1 = our sweep to it may not end yet, because we may lack rows of ours that it still has to return (rejoin.ts). */
+  readonly held = new Uint8Array(UNITS);
 
   /** `first`: where this start's sweep numbers begin; drawn, so that they differ from earlier starts'. */
   constructor(sessions: SessionTable, journal: Journal, replicas: Replicas, roles: Dispositions, channel: Channel, events: EventRing, tables: Pick<Tables, "members">, first: number) {
@@ -100,7 +102,7 @@ export class Sweeps {
   /** True when `unit` has acknowledged every row of the sweep to it. */
   delivered(unit: number): boolean {
     const peer = this.peers[unit] as PeerSweeps;
-    return peer.state === IDLE || peer.state === ENDING;
+    return peer.state !== MARKING && (this.journal.pending[unit] as Pending).swept.count === 0;
   }
 
   /** True while `unit` sweeps to us. */
@@ -195,7 +197,7 @@ export class Sweeps {
         this.start(unit, peer, nowMicros);
       }
       if (peer.state === MARKING) this.markSlice(unit, peer, pending, Math.floor(nowMicros / 1_000));
-      if (peer.state === SENDING && pending.swept.count === 0) {
+      if (peer.state === SENDING && pending.swept.count === 0 && this.held[unit] === 0) {
         peer.state = ENDING;
         peer.endAtMicros = 0;
       }
