@@ -1,10 +1,12 @@
 // What goes wrong in a world, drawn from its seed: a list of faults with their times, made before anything happens, so that it
 // can be printed, and later shortened. Each fault begins, lasts and ends; `endAll` heals whatever is left.
 
+import { KEY_WORDS, ROW_WORDS, S_GENERATION, S_KEY } from "../../firmware/fastpath/sessions.ts";
 import { PORT_DOWN, PORT_GONE, PORT_UP } from "../../firmware/hal/contracts.ts";
 import type { LaneFaults } from "../../firmware/hal/sim/lane.ts";
 import type { Nic } from "../../firmware/hal/sim/port.ts";
 import type { Random } from "../../firmware/hal/sim/random.ts";
+import { rowsOf } from "./invariants.ts";
 import { ETHERNET_BYTES, ETHERTYPE_TWIN, put16, u16 } from "./packets.ts";
 import { addressesOf, type Picture } from "./picture.ts";
 import type { Attachment } from "./segment.ts";
@@ -21,6 +23,7 @@ export const FAULT_KINDS = [
   "all-cut",
   "crash-keep",
   "crash-lose",
+  "crash-torn",
   "stall",
   "forge",
   "replay",
@@ -61,7 +64,7 @@ export function drawFaults(random: Random, plan: FaultPlan): Fault[] {
 function durationOf(kind: FaultKind, random: Random): number {
   const detection = 100;
   if (kind === "stall") return detection * 0.5 * 40 ** random.fraction();
-  if (kind === "crash-keep") return random.between(20, 500);
+  if (kind === "crash-keep" || kind === "crash-torn") return random.between(20, 500);
   if (kind === "crash-lose") return random.between(50, 3_000);
   return 20 * 150 ** random.fraction();
 }
@@ -173,6 +176,28 @@ export class FaultInjector {
     });
   }
 
+  /** Dies in the middle of changing rows: their generation stays odd, their identity half written. */
+  tear(fault: Fault, unit: SimUnit): void {
+    const tables = unit.tables;
+    if (!unit.isRunning || tables === null) return;
+    this.onLoss?.(unit);
+    unit.crash(false);
+    const draw = this.random.fork(`tear ${fault.detail}`);
+    const { i } = tables.sessions;
+    for (let k = 0; k < 3; k++) {
+      const row = draw.pick(
+        rowsOf(unit)
+          .map((seen) => seen.row)
+          .concat(0),
+      );
+      i[row * ROW_WORDS + S_GENERATION] = (i[row * ROW_WORDS + S_GENERATION] as number) | 1;
+      i[row * ROW_WORDS + S_KEY + draw.below(KEY_WORDS)] = draw.word() | 0;
+    }
+    this.until(fault, () => {
+      if (!unit.isRunning) unit.start();
+    });
+  }
+
   port(fault: Fault, unit: SimUnit, state: number): void {
     const nic = unit.nics[fault.detail % unit.nics.length] as Nic;
     nic.state = state;
@@ -240,6 +265,7 @@ const BEGIN: Readonly<Record<FaultKind, (injector: FaultInjector, fault: Fault, 
   "all-cut": (injector, fault, unit) => injector.cut(fault, [twinCable(unit), ...injector.between(unit)], 3),
   "crash-keep": (injector, fault, unit) => injector.crash(fault, unit, false),
   "crash-lose": (injector, fault, unit) => injector.crash(fault, unit, true),
+  "crash-torn": (injector, fault, unit) => injector.tear(fault, unit),
   stall: (_injector, fault, unit) => unit.stall(fault.lastsMillis),
   forge: (injector, fault, unit) => injector.attack(fault, unit),
   replay: (injector, fault, unit) => injector.attack(fault, unit),

@@ -26,7 +26,6 @@ import type { Segment } from "./segment.ts";
 import { ACK, RST, SYN, TcpConnection, type TcpUser } from "./tcp.ts";
 import type { World } from "./world.ts";
 
-const TTL = 64;
 const ND_TTL = 255;
 const RESOLVE_MICROS = 100_000;
 const RESOLVE_TRIES = 5;
@@ -68,6 +67,8 @@ export class Host {
   readonly interfaces: Interface[] = [];
   /** True: a router. */
   forwards = false;
+  /** What its packets start with. */
+  ttl = 64;
   /** Called for ICMP messages that are no neighbour discovery. */
   onIcmp: ((packet: Packet, frame: Uint8Array) => void) | null = null;
   /** Segments that belonged to no connection, and were answered by RST. */
@@ -165,7 +166,7 @@ export class Host {
   /** Sends an IP packet; `segment`'s checksum is filled in. Returns the frame. */
   send(from: Address, to: Address, protocol: number, segment: Uint8Array): Uint8Array {
     this.nextTag = (this.nextTag + 1) & 0xffff;
-    const frame = buildFrame(from, to, protocol, TTL, this.nextTag, segment);
+    const frame = buildFrame(from, to, protocol, this.ttl, this.nextTag, segment);
     this.world.sent(this, frame);
     this.emit(to, frame);
     return frame;

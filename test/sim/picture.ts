@@ -29,6 +29,8 @@ export interface PictureOptions {
   /** One way between the sites. */
   readonly distanceMicros?: number;
   readonly twinMtuBytes?: number;
+  /** By device. */
+  readonly dataMtuBytes?: Readonly<Record<string, number>>;
   readonly heartbeatMillis?: number;
   readonly heartbeatMisses?: number;
   readonly idleMillis?: Partial<Plan["idleMillis"]>;
@@ -243,7 +245,7 @@ export function planOf(name: string, options: PictureOptions): Plan {
     units: LAB_UNITS.map((unit) => ({ site: unit.slice(0, 1), index: 1 })),
     mode: options.mode ?? "routed",
     sessions: options.sessions ?? 2_048,
-    ports: options.twinMtuBytes === undefined ? {} : { twin: { mtuBytes: options.twinMtuBytes } },
+    ports: Object.fromEntries(Object.entries({ ...options.dataMtuBytes, twin: options.twinMtuBytes ?? 1_500 }).map(([port, mtuBytes]) => [port, { mtuBytes }])),
     zones,
     routes: routed ? routes : [],
     policy: [

@@ -1,0 +1,6 @@
+// The production dataplane, as a world builds it.
+
+import { Dataplane } from "../../firmware/unit.ts";
+import type { Builder } from "./unit.ts";
+
+export const buildUnit: Builder = (machine, plan, incarnation) => new Dataplane(machine, plan, incarnation);
