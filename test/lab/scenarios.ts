@@ -96,6 +96,9 @@ function dropsOf(unit: Unit): readonly { readonly name: string; readonly value: 
   return rows.map((row) => ({ name: String(row["name"]), value: Number(row["value"]), sentence: String(row["sentence"]) }));
 }
 
+/** What a firewall says about a reply whose request it never saw: no rule permits it, or none could. */
+const LOST_REPLY = ["no-session", "policy-deny"];
+
 async function twinOff(lab: Lab): Promise<Measured> {
   const result = await startDownload("service1", SERVICE3.address4, { limitMillis: 2_500 }).finished;
   const figures = { bytes: result.bytes };
@@ -103,8 +106,8 @@ async function twinOff(lab: Lab): Promise<Measured> {
   const drops = dropsOf(lab.units.B1);
   for (const drop of drops) lab.say(`B1 dropped ${drop.value}: ${drop.name}. ${drop.sentence}`);
   must(lab.units.A1.counter("forwarded") > 0, "A1 did not forward the SYN", figures);
-  const reason = drops.find((drop) => drop.name === "no-session");
-  if (reason === undefined) throw new Failure(`B1 dropped no reply for want of a session (${result.error ?? "?"})`, figures);
+  const reason = drops.find(({ name }) => LOST_REPLY.includes(name));
+  if (reason === undefined) throw new Failure(`B1 dropped no reply (${result.error ?? "?"})`, figures);
   return { ...figures, dropReason: reason.name, detail: `it dies: B1 drops the reply, ${reason.name}` };
 }
 
