@@ -231,7 +231,8 @@ function trackSegment(i: Int32Array, row: number, direction: number, view: DataV
   if (((sequence - ownMaxEnd) | 0) > 0) return OUT_OF_WINDOW;
   if (((end - ownEnd + otherMaxWindow) | 0) < 0) return OUT_OF_WINDOW;
   if (((ack - otherEnd) | 0) > 0) return OUT_OF_WINDOW;
-  if (((ack - otherEnd + (otherMaxWindow > ACK_WINDOW_BYTES ? otherMaxWindow : ACK_WINDOW_BYTES)) | 0) < 0) return OUT_OF_WINDOW;
+  // The side that acknowledges lags by its own window at the most, which bounds what may be in flight towards it.
+  if (((ack - otherEnd + (ownMaxWindow > ACK_WINDOW_BYTES ? ownMaxWindow : ACK_WINDOW_BYTES)) | 0) < 0) return OUT_OF_WINDOW;
   // RFC 5961 §3.2: exactly the next byte closes; elsewhere in the window the endpoint sends a challenge ACK (T2).
   if ((flags & TCP_RST) !== 0) return sequence === ownEnd ? TCP_ENDED : TCP_PASS;
   const windowBytes = view.getUint16(l4 + TCP_WINDOW) << scaleOf(state, direction);

@@ -230,3 +230,11 @@ test("an adopter is strict again after ten seconds even if one direction stays s
   flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 5001, bytes: 100, window: 512 });
   t.equal((flow.row[S_STATE] as number) & FLAG_TENTATIVE, 0);
 });
+
+test("T1: a receiver with a large window repeats an old acknowledgement while megabytes are in flight", async (t) => {
+  // The acknowledging side's own window bounds how far its acknowledgement lags; the sender's window says nothing about it.
+  const flow = established([7, 7]);
+  t.equal(flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 5001, window: 32_768 }), TCP_PASS, "4 MiB granted");
+  for (let sent = 0; sent < 3_000_000; sent += 1_000) flow.send(SERVER, TCP_ACK, { seq: 5001 + sent, ack: 1001, bytes: 1_000, window: 512 });
+  t.equal(flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 5001, window: 32_768 }), TCP_PASS, "the first segment was lost, so the acknowledgement stands still");
+});
