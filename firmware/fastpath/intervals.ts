@@ -8,8 +8,8 @@
 // IPv4 addresses are one word and have their own array; a prefix shorter than 96 bits is an IPv6 prefix and holds no IPv4
 // address (::/0 is all of IPv6, 0.0.0.0/0 is all of IPv4).
 
-import { V4_MAPPED } from "./packets.ts";
 import type { Prefix } from "../plan.ts";
+import { V4_MAPPED } from "./packets.ts";
 
 const ADDRESS_BITS = 128;
 const V4_PREFIX_BITS = 96;

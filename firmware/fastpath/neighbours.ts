@@ -25,12 +25,12 @@ import {
   RESOLVE_QUEUE_PER_HOP,
 } from "../limits.ts";
 import type { Plan } from "../plan.ts";
-import { Solicitor } from "./solicitor.ts";
 import { HashIndex } from "./memory/index.ts";
 import { word } from "./memory/layout.ts";
 import { counterRow, headerWord, NEIGHBOUR_STATE_NAMES, NEIGHBOUR_TABLE, type Tables } from "./memory/tables.ts";
 import type { Outlet } from "./outlet.ts";
 import { P_DESTINATION, P_ENTRY, P_FLAGS, P_L3, P_L4, P_L4_BYTES, P_OFFSET, P_SOURCE, PACKET_ICMP_SHIFT, PACKET_IPV6 } from "./packets.ts";
+import { Solicitor } from "./solicitor.ts";
 import { isV4Words, OWN_GATEWAY, OWN_NONE, Stations } from "./stations.ts";
 import { drop } from "./verdicts.ts";
 import { ARP_OPERATION, ARP_REQUEST, ARP_SENDER_MAC } from "./wire/arp.ts";

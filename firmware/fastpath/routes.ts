@@ -1,8 +1,8 @@
 // Where a destination lies: longest prefix match over the networks on our ports and the static routes. Address space is cut
 // into intervals once (intervals.ts), so a lookup is one binary search, however the prefixes nest.
 
-import { AddressIntervals } from "./intervals.ts";
 import type { Plan, PlannedRoute, PlannedZone, Prefix } from "../plan.ts";
+import { AddressIntervals } from "./intervals.ts";
 import { addressWords, isLinkLocalPrefix, OWN_NONE, Stations } from "./stations.ts";
 
 interface Candidate {

@@ -6,7 +6,7 @@
 // policy again (W2), yet a delayed record of it is recognised. The row's `generation` is odd while its identity changes;
 // `check` guards what a crash may have torn. Indexes, free list and wheel are private and rebuilt at adoption.
 
-import { CHANGES, INDEX_SLOTS_PER_ROW, INDEX_PROBES, UNITS } from "../limits.ts";
+import { CHANGES, INDEX_PROBES, INDEX_SLOTS_PER_ROW, UNITS } from "../limits.ts";
 import { hashId, hashTuple } from "./memory/hash.ts";
 import { HashIndex } from "./memory/index.ts";
 import { word } from "./memory/layout.ts";

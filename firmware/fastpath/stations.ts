@@ -1,8 +1,8 @@
 // Who this unit is on each of its networks: its own addresses, by zone entry (an index into the plan's zones), as words that lie
 // as in a packet. The gateway's answer and announce; the site's send (PROTOCOL.md "Gateways at two sites").
 
-import { V4_MAPPED } from "./packets.ts";
 import type { Plan, Prefix } from "../plan.ts";
+import { V4_MAPPED } from "./packets.ts";
 
 export const OWN_NONE = 0;
 export const OWN_GATEWAY = 1;

@@ -1,10 +1,10 @@
 // Packets and plans for the fastpath's tests: made from words that people use, sound unless a test breaks them.
 
-import { checksumOf, pseudoSumIpv4, pseudoSumIpv6, sumBytes } from "../../firmware/fastpath/wire/checksum.ts";
 import { P_ENTRY, P_LENGTH, P_OFFSET, P_ZONE, PACKET_WORDS } from "../../firmware/fastpath/packets.ts";
 import { addressWords } from "../../firmware/fastpath/stations.ts";
-import type { Plan, PlannedRoute, PlannedRule, PlannedZone, Prefix } from "../../firmware/plan.ts";
+import { checksumOf, pseudoSumIpv4, pseudoSumIpv6, sumBytes } from "../../firmware/fastpath/wire/checksum.ts";
 import { IDLE_MILLIS } from "../../firmware/limits.ts";
+import type { Plan, PlannedRoute, PlannedRule, PlannedZone, Prefix } from "../../firmware/plan.ts";
 
 /** "10.1.0.1" or "2001:db8::1" → 16 bytes. */
 export function address(text: string): readonly number[] {

@@ -187,7 +187,9 @@ function trackOpening(i: Int32Array, row: number, direction: number, view: DataV
   if ((flags & TCP_RST) !== 0) {
     // RFC 9293 §3.10.7.3: in SYN-SENT a reset counts only if it acknowledges the SYN; RFC 5961 §3.2 for the originator's own.
     const sawOwn = ((state >>> (direction === 0 ? ORIGINATOR_SHIFT : RESPONDER_SHIFT)) & SAW_SYN) !== 0;
-    const exact = sawOwn ? view.getInt32(l4 + TCP_SEQUENCE) === i[own + S_END] : (flags & TCP_ACK) !== 0 && view.getInt32(l4 + TCP_ACKNOWLEDGEMENT) === i[other + S_END];
+    const exact = sawOwn
+      ? view.getInt32(l4 + TCP_SEQUENCE) === i[own + S_END]
+      : (flags & TCP_ACK) !== 0 && view.getInt32(l4 + TCP_ACKNOWLEDGEMENT) === i[other + S_END];
     return exact ? TCP_ENDED : INEXACT_RESET;
   }
   // Fast Open data travels in the SYN itself (RFC 7413 §4.2): before both SYNs were seen, nothing else belongs here (F3).
@@ -227,7 +229,8 @@ function trackSegment(i: Int32Array, row: number, direction: number, view: DataV
   const ownMaxEnd = i[own + S_MAX_END] as number;
   const ownMaxWindow = i[own + S_MAX_WINDOW] as number;
   const otherMaxWindow = i[other + S_MAX_WINDOW] as number;
-  if ((state & (FLAG_TENTATIVE | FLAG_MIDSTREAM)) !== 0) return trackTentative(i, row, direction, sequence, end, ack, flags, view.getUint16(l4 + TCP_WINDOW), nowMillis);
+  if ((state & (FLAG_TENTATIVE | FLAG_MIDSTREAM)) !== 0)
+    return trackTentative(i, row, direction, sequence, end, ack, flags, view.getUint16(l4 + TCP_WINDOW), nowMillis);
   if (((sequence - ownMaxEnd) | 0) > 0) return OUT_OF_WINDOW;
   if (((end - ownEnd + otherMaxWindow) | 0) < 0) return OUT_OF_WINDOW;
   if (((ack - otherEnd) | 0) > 0) return OUT_OF_WINDOW;
@@ -272,7 +275,17 @@ function trackClose(i: Int32Array, row: number, direction: number, fin: number, 
  * this unit may not have heard (PROTOCOL.md "Sessions and replication"): accept to maxend + 2M; RST and FIN beyond the
  * known windows do not end anything. Strict once both directions confirmed, or after 10 s.
  */
-function trackTentative(i: Int32Array, row: number, direction: number, sequence: number, end: number, ack: number, flags: number, window: number, nowMillis: number): number {
+function trackTentative(
+  i: Int32Array,
+  row: number,
+  direction: number,
+  sequence: number,
+  end: number,
+  ack: number,
+  flags: number,
+  window: number,
+  nowMillis: number,
+): number {
   const state = i[row + S_STATE] as number;
   const own = row + direction * WINDOW_STRIDE;
   const other = row + (1 - direction) * WINDOW_STRIDE;

@@ -7,8 +7,8 @@
 //   16  destination 4
 //   20  options …
 
-import { fault } from "./faults.ts";
 import { fold, sumBytes } from "./checksum.ts";
+import { fault } from "./faults.ts";
 
 export const IPV4_VERSION = 0;
 export const IPV4_SERVICE = 1;

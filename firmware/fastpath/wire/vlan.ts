@@ -2,8 +2,8 @@
 //
 //   │ 0x8100 │ priority 3 · drop eligible 1 · id 12 │ type 2 │
 
-import { fault } from "./faults.ts";
 import { ETHERNET_BYTES } from "./ethernet.ts";
+import { fault } from "./faults.ts";
 
 export const VLAN_BYTES = 4;
 /** From the frame's first byte. */
