@@ -38,6 +38,12 @@ export class RowBits {
     return true;
   }
 
+  /** Holds what `other`, a set over the same table, holds. */
+  copyFrom(other: RowBits): void {
+    this.words.set(other.words);
+    this.count = other.count;
+  }
+
   clearAll(): void {
     this.words.fill(0);
     this.count = 0;

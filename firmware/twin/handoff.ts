@@ -37,7 +37,7 @@ import {
   P_ZONE,
 } from "../fastpath/packets.ts";
 import { type Admission, ANSWER_OWNER, OWNER_ELSEWHERE, QUERY_LIMITED, QUERY_NOBODY, QUERY_SENT } from "../fastpath/partner.ts";
-import { NOT_FOUND, ownerUnit, ROW_WORDS, S_EPOCH, S_ID_CREATOR, S_ID_INCARNATION, S_ID_SERIAL, S_OWNER, S_STATE, S_SWEEP, type SessionTable, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
+import { NOT_FOUND, ownerUnit, ROW_WORDS, S_EPOCH, S_ID_CREATOR, S_ID_INCARNATION, S_ID_SERIAL, S_OWNER, S_STATE, type SessionTable, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
 import { drop } from "../fastpath/verdicts.ts";
 import { type PacketMemory, SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../hal/contracts.ts";
 import { FRAME_BYTES, FRAME_HEADROOM_BYTES, UNITS } from "../limits.ts";
@@ -231,7 +231,7 @@ export class Handoff {
       this.admission.admit(offset, length, from, port, zone, vlan, handed, view.getInt32(body + H_SERIAL), view.getInt32(body + H_CREATOR), view.getInt32(body + H_INCARNATION), view.getInt32(body + H_EPOCH));
     } else if (type === RECORD_ANSWER_JUDGED) this.admission.emitJudged(offset, length, port, zone, vlan);
     else if (type === RECORD_ANSWER_NONE) {
-      this.dropUnlessNewer(body);
+      this.dropUnlessNewer(from, body);
       this.admission.judgeHere(offset, length, port, zone, vlan);
     } else if (type === RECORD_ANSWER_OWNER) return this.secondHandoff(from, body, length, handed, port, zone, vlan);
     else return false;
@@ -265,7 +265,7 @@ export class Handoff {
   }
 
   /** `none(id)`: the replica that the packet was handed off for is nobody's, unless a newer state of it has come meanwhile. */
-  private dropUnlessNewer(body: number): void {
+  private dropUnlessNewer(from: number, body: number): void {
     const view = this.view;
     const row = this.sessions.findById(view.getInt32(body + H_SERIAL), view.getInt32(body + H_CREATOR), view.getInt32(body + H_INCARNATION));
     if (row === NOT_FOUND) return;
@@ -273,7 +273,7 @@ export class Handoff {
     const i = this.sessions.i;
     if (((i[at + S_STATE] as number) & 0xff) === STATE_TOMBSTONE || i[at + S_OWNER] === this.sessions.me) return;
     if ((((i[at + S_EPOCH] as number) - view.getInt32(body + H_EPOCH)) | 0) > 0) return;
-    this.replicas.dropReplica(row, i[at + S_SWEEP] as number);
+    this.replicas.disowned(row, from);
   }
 
   /** Sends the packet behind the header at `body`, in one frame or in two. True: the frame is taken. */

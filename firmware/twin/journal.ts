@@ -24,7 +24,8 @@ export class Journal {
   readonly pending: readonly (Pending | null)[];
   /** Set when changes were lost: everything must be swept. */
   overflowed = false;
-  private last = 0;
+  /** The latest stamp drawn. */
+  last = 0;
 
   /** `peers`: unit numbers. Counts every row into the digests: takes long on a full table, so only at start. */
   constructor(sessions: SessionTable, peers: readonly number[]) {

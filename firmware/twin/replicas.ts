@@ -72,14 +72,15 @@ export class Replicas {
   private readonly stateWords: Int32Array;
   private readonly doubles: Int32Array;
   private readonly allWords: Int32Array;
-  /** Tombstones of other units' sessions: the frame that brought the end, from whom, and when. */
+  /** Tombstones of other units' sessions: the frame that brought the end (dropped replicas: a stamp), from whom, and when. */
   private readonly guardCounter: Int32Array;
   private readonly guardMillis: Int32Array;
   private readonly guardUnit: Uint8Array;
   /** Tombstones that no owner announced: replicas that were found to be nobody's. */
   private readonly dropped: RowBits;
-  /** Latest frame counter with rows, by unit. */
+  /** Latest frame counter with rows, and latest stamp, by unit. */
   private readonly latestCounter = new Int32Array(UNITS);
+  private readonly latestStamp = new Int32Array(UNITS);
   private nowMicros = 0;
   private nowMillis = 0;
   /** Rows of ours may be missing here (a crash in mid-write, an older checkpoint): peers that show them are believed. */
@@ -111,11 +112,13 @@ export class Replicas {
   /** The peer's dataplane started anew: its frame counters begin again. */
   restarted(unit: number): void {
     this.latestCounter[unit] = 0;
+    this.latestStamp[unit] = 0;
   }
 
   /** Applies a record that `from` sent in the frame with this counter. Returns ACKNOWLEDGE, REFUSE or SILENT. `sweeping`: its sweep to us is under way. */
   apply(from: number, d: DecodedRow, counter: number, sweeping: boolean): number {
     if (((counter - (this.latestCounter[from] as number)) | 0) > 0) this.latestCounter[from] = counter;
+    if (((d.stamp - (this.latestStamp[from] as number)) | 0) > 0) this.latestStamp[from] = d.stamp;
     const i = d.i;
     i[S_LAST_SEEN] = (this.nowMillis - d.idleMillis) | 0;
     i[S_CREATED] = (this.nowMillis - d.ageMillis) | 0;
@@ -157,13 +160,21 @@ export class Replicas {
     return unit !== 0 && (((this.latestCounter[unit] as number) - (this.guardCounter[row] as number)) | 0) > REPLAY_WINDOW;
   }
 
-  /** A replica that is nobody's (its owner says so, or its owner's sweep did not confirm it): it ends here. `sweep`: only a later one may bring it back. */
-  dropReplica(row: number, sweep: number): void {
+  /**
+   * A replica that is nobody's, by its owner's sweep or own word: it ends here. Only a later sweep, or a record that its owner made
+   * after `stamp`, brings it back.
+   */
+  dropReplica(row: number, sweep: number, stamp: number): void {
     const at = row * ROW_WORDS;
     if (ownerUnit(this.sessions.i[at + S_OWNER] as number) === this.sessions.unit) this.counters[C_LOST] = (this.counters[C_LOST] as number) + 1;
     this.sessions.i[at + S_SWEEP] = sweep;
-    this.endReplica(row, 0, 0);
+    this.endReplica(row, 0, stamp);
     this.dropped.set(row);
+  }
+
+  /** `unit` answered that it knows nothing of this replica. */
+  disowned(row: number, unit: number): void {
+    this.dropReplica(row, this.sessions.i[row * ROW_WORDS + S_SWEEP] as number, this.latestStamp[unit] as number);
   }
 
   /** The row is about to be free. */
@@ -184,7 +195,7 @@ export class Replicas {
     const owner = d.i[S_OWNER] as number;
     if (owner === sessions.me) return this.returned(row, d, order);
     if (this.dropped.has(row)) {
-      if (order < 0 || ((d.sweep - (local[at + S_SWEEP] as number)) | 0) <= 0) return SILENT;
+      if (order < 0 || (((d.sweep - (local[at + S_SWEEP] as number)) | 0) <= 0 && ((d.stamp - (this.guardCounter[row] as number)) | 0) <= 0)) return SILENT;
       return this.revive(from, row, d, counter);
     }
     const mine = local[at + S_OWNER] as number;

@@ -1,9 +1,13 @@
 // A sweep brings a whole table over, while changes go on, and finds what the peer holds too much.
 //
-//   owner   BEGIN g ─ mark all own rows ─ send them, stamped g ─ … all acknowledged ─ END g (repeated) ──────► done
+//   owner   BEGIN g ─ mark all own rows ─ send them, stamped g ─ all acknowledged ─ settle ─ END g (repeated) ─► done
 //   peer                                  S_SWEEP = g in each                         │ deletes the owner's
 //                                                                                     │ replicas not stamped g
 //                                                                                     └ DONE g ──────────────►
+//
+// Settling: rows that became ours after the walk had passed them (adopted, returned) may lie at the peer without the number; what is
+// unacknowledged then has to be acknowledged too. END carries the stamp of that moment, so that a record made later brings a
+// row back that END has deleted, and one made earlier does not.
 //
 // Bulk covers all digest buckets, repair only those that differ; nothing else distinguishes them. Both walks over the table go in
 // slices. Sweep numbers start at a drawn number at each dataplane start, so that stamps of an earlier life do not count.
@@ -23,11 +27,13 @@ import type { Dispositions, Replicas } from "./replicas.ts";
 const IDLE = 0;
 const MARKING = 1;
 const SENDING = 2;
-const ENDING = 3;
+const SETTLING = 3;
+const ENDING = 4;
 
 export const BUCKET_WORDS = DIGEST_BUCKETS >>> 5;
-/** Body of BEGIN and END: sweep, owner word, rows, buckets. Of DONE: sweep, rows deleted. */
-const SWEEP_BYTES = 12 + BUCKET_WORDS * 4;
+/** Body of BEGIN and END: sweep, owner word, rows, stamp, buckets. Of DONE: sweep, rows deleted. */
+const BUCKETS = 16;
+const SWEEP_BYTES = BUCKETS + BUCKET_WORDS * 4;
 const DONE_BYTES = 8;
 const END_AGAIN_MICROS = 20_000;
 
@@ -41,6 +47,8 @@ class PeerSweeps {
   number = 0;
   cursor = 0;
   rows = 0;
+  /** Latest stamp when settling began. */
+  stamp = 0;
   endAtMicros = 0;
   readonly buckets = new Int32Array(BUCKET_WORDS);
   /** Buckets that wait for the present sweep's end. */
@@ -55,6 +63,7 @@ class PeerSweeps {
   deleting = -1;
   deletingNumber = 0;
   deletingOwner = 0;
+  deletingStamp = 0;
   deleted = 0;
   doneNumber = 0;
   readonly deletingBuckets = new Int32Array(BUCKET_WORDS);
@@ -182,7 +191,8 @@ export class Sweeps {
     peer.deleted = 0;
     peer.deletingNumber = number;
     peer.deletingOwner = view.getInt32(body + 4);
-    for (let k = 0; k < BUCKET_WORDS; k = (k + 1) | 0) peer.deletingBuckets[k] = view.getInt32(body + 12 + (k << 2));
+    peer.deletingStamp = view.getInt32(body + 12);
+    for (let k = 0; k < BUCKET_WORDS; k = (k + 1) | 0) peer.deletingBuckets[k] = view.getInt32(body + BUCKETS + (k << 2));
   }
 
   /** Once per breath: a slice of each walk, and what follows when one is through. */
@@ -198,6 +208,11 @@ export class Sweeps {
       }
       if (peer.state === MARKING) this.markSlice(unit, peer, pending, Math.floor(nowMicros / 1_000));
       if (peer.state === SENDING && pending.swept.count === 0 && this.held[unit] === 0) {
+        peer.state = SETTLING;
+        peer.stamp = this.journal.last;
+        pending.swept.copyFrom(pending.unacked);
+      }
+      if (peer.state === SETTLING && pending.swept.count === 0) {
         peer.state = ENDING;
         peer.endAtMicros = 0;
       }
@@ -264,7 +279,7 @@ export class Sweeps {
       if (owner !== peer.deletingOwner && (owner === this.sessions.me || this.roles.disposition(owner) !== (OWNER_ELSEWHERE | (unit << 8)))) continue;
       const bucket = bucketOf(i, at);
       if (((peer.deletingBuckets[bucket >>> 5] as number) & (1 << (bucket & 31))) === 0) continue;
-      this.replicas.dropReplica(row, peer.deletingNumber);
+      this.replicas.dropReplica(row, peer.deletingNumber, peer.deletingStamp);
       peer.deleted = (peer.deleted + 1) | 0;
     }
     peer.deleting = end;
@@ -282,7 +297,8 @@ export class Sweeps {
     view.setInt32(body, peer.number);
     view.setInt32(body + 4, this.sessions.me);
     view.setInt32(body + 8, peer.rows);
-    for (let k = 0; k < BUCKET_WORDS; k = (k + 1) | 0) view.setInt32(body + 12 + (k << 2), peer.buckets[k] as number);
+    view.setInt32(body + 12, peer.stamp);
+    for (let k = 0; k < BUCKET_WORDS; k = (k + 1) | 0) view.setInt32(body + BUCKETS + (k << 2), peer.buckets[k] as number);
   }
 
   private sayDone(unit: number, peer: PeerSweeps): void {
