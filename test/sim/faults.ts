@@ -242,11 +242,12 @@ export class FaultInjector {
   /** More datagram flows than a small table holds. */
   flood(fault: Fault): void {
     const draw = this.random.fork(`flood ${fault.detail}`);
-    const { service1, world } = this.picture;
+    const { service1, user, world } = this.picture;
+    const client = user !== null && draw.chance(0.5) ? user : service1;
     const count = draw.between(100, 1_500);
     for (let k = 0; k < count; k++) {
       world.schedule.after((k * fault.lastsMillis * 1_000) / count, () => {
-        if (!this.over) exchange(service1, addressesOf(true).service3, { localPort: 1_024 + ((fault.detail + k) % 30_000), bytes: 8 });
+        if (!this.over) exchange(client, addressesOf(true).service3, { localPort: 1_024 + ((fault.detail + k) % 30_000), bytes: 8 });
       });
     }
   }

@@ -2,6 +2,7 @@
 
 import { test } from "tap";
 import { drop } from "../../firmware/fastpath/verdicts.ts";
+import { SERVICE1, WIRE } from "../lab/picture.ts";
 import { Invariants, rowsOf } from "./invariants.ts";
 import { address, ICMP, ICMPV6 } from "./packets.ts";
 import { addressesOf, DENIED_PORT, Picture, type PictureOptions } from "./picture.ts";
@@ -95,6 +96,31 @@ for (const v4 of [true, false]) {
     world.runUntil(() => transfer.end !== null, 10_000);
     t.ok(transfer.complete, `${transfer.end}`);
     t.ok((unit.tables?.counters.f[drop("too-big")] ?? 0) > 0);
+  });
+}
+
+for (const v4 of [true, false]) {
+  test(`a wire passes conversations whole and keeps the policy, over ${v4 ? "IPv4" : "IPv6"}`, async (t) => {
+    const picture = new Picture(9, { build: buildUnit, twin: false, mode: "transparent" });
+    new PolicyOracle(picture.world);
+    const { service1, service3, world } = picture;
+    // Both directions by A's wire.
+    service3.route(`${SERVICE1.address4}/32`, WIRE.A.service1v4);
+    service3.route(`${SERVICE1.address6}/128`, WIRE.A.service1v6);
+    picture.start(200);
+    const server = addressesOf(v4).service3;
+    const transfer = download(service1, server, { bytes: 2_000_000, uploadBytes: 300_000 });
+    const pinger = new Pinger(service1);
+    const all = [exchange(service1, server), pinger.ping(server)];
+    const denied = [download(service1, server, { bytes: 10, port: DENIED_PORT }), download(service3, addressesOf(v4).service1, { bytes: 10 })];
+    t.ok(world.runUntil(() => transfer.end !== null, 10_000));
+    t.ok(transfer.complete, `${transfer.end} ${transfer.receivedBytes}`);
+    t.same(
+      all.map(({ answers }) => answers),
+      [1, 1],
+    );
+    t.notOk(denied.some(({ established }) => established));
+    new Invariants(picture).watch();
   });
 }
 

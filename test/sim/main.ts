@@ -1,4 +1,4 @@
-// npm run sim -- --seed N | --runs N | --minutes M [--from N] [--kinds twin-cut,stall] [--verbose]
+// npm run sim -- --seed N | --runs N | --minutes M [--from N] [--kinds twin-cut,stall] [--lone] [--verbose]
 //
 // Runs worlds, one seed each. A failure prints the seed, the settings, the faults and the end of the trace; the seed alone
 // shows it again.
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     from: { type: "string", default: "1" },
     kinds: { type: "string" },
+    lone: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     trace: { type: "string", default: "120" },
   },
@@ -33,6 +34,9 @@ const kinds = values.kinds?.split(",").map((name) => {
   if (!FAULT_KINDS.includes(name as FaultKind)) throw new Error(`there is no fault ${name}: ${FAULT_KINDS.join(", ")}`);
   return name as FaultKind;
 });
+/** One unit by itself: no twin, and no fault that is about one. */
+const LONE: readonly FaultKind[] = ["data-noise", "crash-keep", "crash-lose", "crash-torn", "stall", "port-down", "port-gone", "flood"];
+const lone = values.lone ? { settings: { twin: false, mode: "routed" as const }, kinds: LONE } : {};
 const began = performance.now();
 const limitMillis = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000;
 const first = Number(values.seed ?? values.from);
@@ -41,7 +45,13 @@ let failed = 0;
 let done = 0;
 let virtualMillis = 0;
 for (; done < runs && performance.now() - began < limitMillis; done++) {
-  const result = simulate({ build: buildUnit, seed: first + done, ...(kinds !== undefined && { kinds }), ...(values.verbose && { onNote: console.log }) });
+  const result = simulate({
+    build: buildUnit,
+    seed: first + done,
+    ...lone,
+    ...(kinds !== undefined && { kinds }),
+    ...(values.verbose && { onNote: console.log }),
+  });
   virtualMillis += result.virtualMillis;
   if (result.failure !== "") {
     failed++;

@@ -47,14 +47,18 @@ const WORK_MILLIS = 8_000;
 const DRAIN_MILLIS = 120_000;
 const QUIET_MILLIS = 6_000;
 const WATCH_MILLIS = 100;
+const SHORT_IDLE = { tcpOpening: 5_000, tcpClosing: 3_000, udpOneWay: 3_000, udpBothWays: 4_000, icmpQuery: 3_000, tcpReset: 2_000 };
 const TRACE_LINES = 120;
 
 export function simulate(options: SimulationOptions): SimulationResult {
   const random = new Random(options.seed, "simulation");
-  const settings = { ...drawSettings(random), ...options.settings };
   const faults =
     options.faults ??
     drawFaults(random.fork("faults"), { count: random.between(1, 12), untilMillis: options.workMillis ?? WORK_MILLIS, kinds: options.kinds ?? FAULT_KINDS });
+  const drawn = drawSettings(random);
+  // A flood fills tables; with the default timers they would stay full for minutes.
+  const flooded = faults.some(({ kind }) => kind === "flood") ? { idleMillis: SHORT_IDLE } : {};
+  const settings = { ...drawn, ...flooded, ...options.settings };
   const picture = new Picture(options.seed, { ...settings, build: options.build });
   const { world } = picture;
   world.trace.onNote = options.onNote ?? null;
@@ -87,7 +91,6 @@ export function simulate(options: SimulationOptions): SimulationResult {
 }
 
 function drawSettings(random: Random): Partial<PictureOptions> {
-  const short = { tcpOpening: 5_000, tcpClosing: 3_000, udpOneWay: 3_000, udpBothWays: 4_000, icmpQuery: 3_000, tcpReset: 2_000 };
   return {
     mode: random.chance(0.25) ? "transparent" : "routed",
     partition: random.chance(0.5) ? "stop" : "local",
@@ -95,7 +98,7 @@ function drawSettings(random: Random): Partial<PictureOptions> {
     sessions: random.pick([1_024, 2_048]),
     distanceMicros: Math.round(50 * 100 ** random.fraction()),
     twinMtuBytes: random.pick([1_500, 1_600]),
-    ...(random.chance(0.5) && { idleMillis: short }),
+    ...(random.chance(0.5) && { idleMillis: SHORT_IDLE }),
   };
 }
 
@@ -109,6 +112,7 @@ function tell(picture: Picture, workload: Workload, injector: FaultInjector, fau
     invariants.watch();
   };
   picture.start();
+  if (picture.options.twin === false) picture.moveUser("B");
   workload.start();
   injector.play(faults);
   world.run(workMillis);

@@ -56,7 +56,9 @@ export class Workload {
 
   private one(): void {
     const { random, picture } = this;
-    const client = picture.user !== null && random.chance(0.4) ? picture.user : picture.service1;
+    // Without a twin only what crosses one unit both ways can live.
+    const alone = picture.options.twin === false;
+    const client = picture.user !== null && (random.chance(0.4) || alone) ? picture.user : picture.service1;
     const v4 = random.chance(0.6);
     const server = addressesOf(v4).service3;
     const draw = random.fraction();
