@@ -17,7 +17,7 @@ import { counterRow, MEMBERS, SESSIONS, type Tables } from "../fastpath/memory/t
 import { type Entropy, type PacketMemory, PORT_UP, type Port, SEAL_HEADER_BYTES, SEAL_TAG_BYTES, type Sealer } from "../hal/contracts.ts";
 import { HELLO_ANSWER_MILLIS, HELLO_MILLIS, HELLOS_PER_BREATH, PACKET_BYTES_MOST, TWIN_MTU_BYTES, UNITS } from "../limits.ts";
 import type { PlannedPeer } from "../plan.ts";
-import { Association, type Household, windowsFor } from "./association.ts";
+import { Association, type Household, sameBytes, windowsFor } from "./association.ts";
 import { FieldList } from "./fields.ts";
 import {
   B_FLAGS,
@@ -92,8 +92,9 @@ export interface Standing {
   readonly flags: number;
   /** Equal tables of successions have equal hashes. */
   readonly successionHash: number;
-  /** Highest incarnation known of a unit. */
+  /** Highest incarnation known of a unit; `before`: known before its present start was accepted. */
   seenIncarnation(unit: number): number;
+  seenIncarnationBefore(unit: number): number;
   /** A new start of the peer was accepted. `seen`: highest incarnation of ours that it knows. */
   greeted(unit: number, incarnation: number, seen: number, nowMicros: number): void;
   /** A heartbeat's body. */
@@ -291,6 +292,8 @@ export class Link implements Channel, Opened {
     if (result === HELLO_DIFFERS) this.complain(unit, EVENT_DIFFERS);
     const wantsAnswer = ((this.bytes[body + H_FLAGS] as number) & HELLO_WANTS_ANSWER) !== 0;
     const isAccepted = result === HELLO_ACCEPTED;
+    // It answered a challenge of this moment: that proves life on this path.
+    if (isAccepted) this.paths.heard(unit, path, this.nowMicros);
     if (isAccepted) this.begin(association, this.view.getUint32(body + H_INCARNATION), this.view.getUint32(body + H_SEEN));
     if (isAccepted || (wantsAnswer && this.nowMicros >= (this.answerDue[unit] as number))) {
       this.answerDue[unit] = this.nowMicros + HELLO_ANSWER_MILLIS * 1000;
@@ -402,7 +405,10 @@ export class Link implements Channel, Opened {
     if (offset < 0) return;
     this.outbox.address(offset, path === PATH_TWIN ? BROADCAST_MAC : GROUP_MAC, port);
     const { standing } = this;
-    const length = this.greeter.write(offset + ETHERNET_BYTES, association, standing.incarnation, standing.seenIncarnation(association.unit), wantsAnswer);
+    // A start that asks what is known of its unit must not hear of itself.
+    const isKnown = association.agreed && sameBytes(association.heardDraw, association.peerDraw);
+    const seen = isKnown ? standing.seenIncarnationBefore(association.unit) : standing.seenIncarnation(association.unit);
+    const length = this.greeter.write(offset + ETHERNET_BYTES, association, standing.incarnation, seen, wantsAnswer);
     if (!port.transmit(offset, ETHERNET_BYTES + length)) this.packets.give(offset);
   }
 

@@ -1,7 +1,10 @@
 // What the link's tests run in a unit: a link, a standing that stands still, and a receiver that writes down what it hears.
 
+import { headerWord } from "../../firmware/fastpath/memory/tables.ts";
+import { UNIT_NAMES } from "../../firmware/limits.ts";
 import { RECORD_ROW, type RecordReceiver } from "../../firmware/twin/frame.ts";
 import { Link, type LinkOptions, type Standing } from "../../firmware/twin/link.ts";
+import { Membership, type MembershipOptions } from "../../firmware/twin/membership.ts";
 import { type Brain, DATA_PORTS, SECRET, type Start, TWIN_PORT } from "./wire.ts";
 
 /** An active unit in its first incarnation that never changes. */
@@ -13,6 +16,7 @@ export function steadyStanding(): Standing {
     flags: 0,
     successionHash: 0,
     seenIncarnation: () => 0,
+    seenIncarnationBefore: () => 0,
     greeted: () => {},
     beat: () => {},
     append: () => 0,
@@ -80,6 +84,99 @@ export class LinkBrain implements Brain, RecordReceiver {
 
   associated(unit: number, fresh: boolean): void {
     this.told.push(`associated ${unit}${fresh ? " fresh" : ""}`);
+  }
+
+  lost(unit: number): void {
+    this.told.push(`lost ${unit}`);
+  }
+}
+
+export interface MemberOptions extends Partial<Pick<MembershipOptions, "reaches" | "isNewborn">> {
+  readonly partition?: "stop" | "local";
+  /** What the manager reserved; the tables' own when they hold one. */
+  readonly incarnation?: number;
+  /** Answers CAUGHT_UP at once, as replication without rows would. */
+  readonly isPrompt?: boolean;
+}
+
+const H_INCARNATION = headerWord("incarnation");
+
+/** A unit's membership without replication: whoever associates is caught up at once. */
+export class MemberBrain implements Brain, RecordReceiver {
+  readonly membership: Membership;
+  readonly start: Start;
+  /** "superseded 1:5 by 3, next 6", "incarnated 6", "associated 3 fresh" … */
+  readonly told: string[] = [];
+  private readonly isPrompt: boolean;
+  private readonly offsets = new Int32Array(64);
+  private readonly lengths = new Int32Array(64);
+
+  constructor(start: Start, options: MemberOptions = {}) {
+    this.start = start;
+    this.isPrompt = options.isPrompt ?? true;
+    const header = start.tables.header.i;
+    if (options.incarnation !== undefined) header[H_INCARNATION] = options.incarnation;
+    this.membership = new Membership({
+      plan: {
+        unit: start.unit,
+        site: (UNIT_NAMES[start.unit] as string)[0] as string,
+        agreementHash: "same",
+        twin: {
+          enabled: true,
+          peers: start.peers,
+          secret: SECRET,
+          heartbeatMillis: 20,
+          heartbeatMisses: 5,
+          partition: options.partition ?? "stop",
+          firstPacket: "query",
+          monitored: [],
+        },
+      },
+      ports: start.ports,
+      twinPort: TWIN_PORT,
+      packets: start.packets,
+      sealer: start.sealer,
+      entropy: start.entropy,
+      tables: start.tables,
+      notes: start.notes,
+      isNewborn: options.isNewborn ?? true,
+      reaches: options.reaches ?? null,
+      hooks: {
+        superseded: (unit, incarnation, successor, next) => this.told.push(`superseded ${unit}:${incarnation} by ${successor}, next ${next}`),
+        incarnated: (next) => this.told.push(`incarnated ${next}`),
+        rejoinBegan: () => this.told.push("rejoin began"),
+        rejoinEnded: () => this.told.push("rejoin ended"),
+      },
+    });
+    this.membership.connect(this);
+  }
+
+  get roles() {
+    return this.membership.roles;
+  }
+  get liveness() {
+    return this.membership.liveness;
+  }
+
+  breathe(nowMicros: number): void {
+    const { membership, start } = this;
+    if (membership.begin(nowMicros)) for (const number of DATA_PORTS) start.ports[number]?.discardBacklog();
+    membership.receive(nowMicros);
+    for (const number of DATA_PORTS) {
+      const count = start.ports[number]?.receive(this.offsets, this.lengths, 64) ?? 0;
+      for (let k = 0; k < count; k++) membership.link.frame(number, this.offsets[k] as number, this.lengths[k] as number);
+    }
+    membership.tick(nowMicros);
+    membership.flush(nowMicros);
+  }
+
+  record(): boolean {
+    return false;
+  }
+
+  associated(unit: number, fresh: boolean): void {
+    this.told.push(`associated ${unit}${fresh ? " fresh" : ""}`);
+    if (this.isPrompt) this.roles.caughtUp(unit);
   }
 
   lost(unit: number): void {

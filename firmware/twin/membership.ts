@@ -1,0 +1,76 @@
+// Link, liveness and roles as one thing: what the rest of the twin stands on. The order within a breath is here and
+// nowhere else.
+//
+//   begin ─► receive ─► (the engine's data batch) ─► tick ─► (replication) ─► flush
+//     └ true: discard the data ports' backlog
+
+import type { Tables } from "../fastpath/memory/tables.ts";
+import type { Plan } from "../plan.ts";
+import type { RecordReceiver } from "./frame.ts";
+import { Link, type LinkOptions } from "./link.ts";
+import { Liveness } from "./liveness.ts";
+import { type RoleHooks, Roles } from "./roles.ts";
+
+export interface MembershipOptions extends Pick<LinkOptions, "ports" | "twinPort" | "packets" | "sealer" | "entropy" | "notes" | "keyFrames" | "keyMillis"> {
+  readonly plan: Pick<Plan, "unit" | "site" | "agreementHash" | "twin">;
+  readonly tables: Pick<Tables, "header" | "members" | "counters">;
+  /** The tables were empty or came from a checkpoint: no incarnation that a peer has seen may be used again. */
+  readonly isNewborn: boolean;
+  /** True when a monitored address answered within the detection time; null when none is configured. */
+  readonly reaches: (() => boolean) | null;
+  readonly hooks: RoleHooks;
+}
+
+export class Membership {
+  readonly link: Link;
+  readonly liveness: Liveness;
+  readonly roles: Roles;
+  private hasStarted = false;
+
+  /** Throws when the secret is too short or there is no twin port. */
+  constructor(options: MembershipOptions) {
+    const { plan, tables, notes } = options;
+    const { peers, secret, heartbeatMillis, heartbeatMisses, partition } = plan.twin;
+    this.roles = new Roles({ unit: plan.unit, site: plan.site, peers, partition, tables, notes, isNewborn: options.isNewborn, hooks: options.hooks });
+    this.link = new Link({
+      ...options,
+      unit: plan.unit,
+      agreementHash: plan.agreementHash,
+      peers,
+      secret,
+      heartbeatMillis,
+      heartbeatMisses,
+      standing: this.roles,
+    });
+    this.liveness = new Liveness({ peers, paths: this.link.paths, notes, reaches: options.reaches });
+    this.roles.watch(this.liveness, this.link.paths);
+  }
+
+  /** Who receives rows, handoffs and answers; call once, before the first breath. */
+  connect(receiver: RecordReceiver): void {
+    this.link.connect(receiver);
+  }
+
+  /** First in each breath. True: this unit starts or stood still for too long; discard what waits on the data ports. */
+  begin(nowMicros: number): boolean {
+    const stoodStill = this.liveness.begin(nowMicros);
+    if (this.hasStarted && !stoodStill) return false;
+    this.hasStarted = true;
+    this.roles.rejoin(nowMicros);
+    return true;
+  }
+
+  receive(nowMicros: number): void {
+    this.link.receive(nowMicros);
+  }
+
+  tick(nowMicros: number): void {
+    this.link.tick(nowMicros);
+    this.liveness.tick(nowMicros);
+    this.roles.tick(nowMicros);
+  }
+
+  flush(nowMicros: number): void {
+    this.link.flush(nowMicros);
+  }
+}
