@@ -5,9 +5,11 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import Database from "better-sqlite3";
 import { type Places, placesOf, RUN_DIRECTORY } from "../../firmware/manager/places.ts";
 import { namesOfPlanFile } from "../../firmware/store/live/names.ts";
 import { openLive } from "../../firmware/store/live/open.ts";
+import { STORE_FILE } from "../../firmware/store/schema.ts";
 import { type LabOptions, labConfiguration } from "./configuration.ts";
 import { LAB_UNITS, type LabUnit } from "./picture.ts";
 
@@ -106,6 +108,18 @@ export class Unit {
     return this.number(`SELECT value FROM counters WHERE name = '${name}'`);
   }
 
+  /** Session rows in the unit's last checkpoint, as they lie on its disk. */
+  checkpointedRows(): number {
+    const file = join(this.places.directory, "data", STORE_FILE);
+    if (!existsSync(file)) return 0;
+    const database = new Database(file, { readonly: true });
+    try {
+      return database.prepare("SELECT count(*) FROM checkpoints WHERE incarnation = (SELECT max(incarnation) FROM areas)").pluck().get() as number;
+    } finally {
+      database.close();
+    }
+  }
+
   /** Resolves when the query answers a number other than 0, and rejects with `what` after `limitMillis`. Looks each 20 ms. */
   async until(what: string, sql: string, limitMillis: number): Promise<void> {
     const deadline = performance.now() + limitMillis;
@@ -127,6 +141,12 @@ export class Unit {
   private hasGivenUp(): boolean {
     if (this.manager === undefined) return false;
     return this.manager.exitCode !== null || this.manager.signalCode !== null || this.lastWords().includes(" fail-closed: ");
+  }
+
+  /** What the dataplane said about a driver that it could not use. */
+  whyFallback(): string {
+    const lines = existsSync(this.logFile) ? readFileSync(this.logFile, "utf8").split("\n") : [];
+    return lines.find((line) => line.startsWith("dataplane: ") && line.includes("pcap"))?.slice("dataplane: ".length) ?? "the log says no more";
   }
 
   /** The last lines that its processes wrote. */
