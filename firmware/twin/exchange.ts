@@ -158,15 +158,23 @@ export class Exchange implements RecordReceiver {
     this.rejoin.begin();
   }
 
+  /** Caught up, or waited for long enough: what still has no owner falls to whom the successions say. */
   endRejoin(): void {
     this.replicas.mayHaveLost = false;
     this.rejoin.end();
+    this.ownership.succeed(this.sessions.unit);
   }
 
-  /** roles.ts learned of a succession: `successor` owns what `unit` owned in `incarnation`. `next`: our new incarnation if that is us. */
-  superseded(unit: number, incarnation: number, successor: number, next: number): void {
+  /** This unit's incarnation is `next` from now on; what it owned before stays its own. */
+  incarnated(next: number): void {
+    this.displaced(next);
+    this.ownership.succeed(this.sessions.unit);
+  }
+
+  /** roles.ts learned of a succession: `successor` owns what `unit` owned. `next`: our new incarnation if that was the present one, else 0. */
+  superseded(unit: number, successor: number, next: number): void {
     if (unit === this.sessions.unit) {
-      if ((incarnation & 0xffffff) === (this.sessions.me & 0xffffff)) this.displaced(next);
+      if (next !== 0) this.displaced(next);
     } else if (successor === this.sessions.unit) this.ownership.succeed(unit);
   }
 
@@ -210,7 +218,17 @@ export class Exchange implements RecordReceiver {
     else this.proof.compare(from, body, bodyBytes, true, this.differing, this.nowMicros);
   }
 
-  /** A peer took over what we owned: those rows are replicas now, and ours begin anew. */
+  /** True while there is more to do than one breath allowed: the caller should not wait. */
+  get busy(): boolean {
+    if (this.ownership.walking || this.sweeps.walking) return true;
+    for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
+      const pending = this.journal.pending[unit] as Pending | null;
+      if (pending !== null && pending.receiving && pending.unsent.count > 0 && !pending.flightFull) return true;
+    }
+    return false;
+  }
+
+  /** What we owned is not under our present owner word any more: those rows are replicas now, and ours begin anew. */
   private displaced(next: number): void {
     this.journal.drain(this.nowMicros);
     this.sessions.reincarnate(next);

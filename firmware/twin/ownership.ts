@@ -3,6 +3,9 @@
 //
 //   succession (unit, incarnation) → me         the walk adopts the rows of that owner word, a slice per breath
 //   succession (me, my incarnation) → another   my rows are replicas from now on; I go on in a new incarnation
+//   my incarnation was known already            I go on in a new one, and the walk adopts what I had under the old one
+//
+// While this unit rejoins it adopts nothing: what a peer is about to show may be newer.
 
 import { type EventRing, eventKind } from "../fastpath/events.ts";
 import { counterRow, type Tables } from "../fastpath/memory/tables.ts";
@@ -31,7 +34,7 @@ export class Ownership {
     this.counters = tables.counters.f;
   }
 
-  /** This unit succeeds `unit`: the walk begins (again). */
+  /** This unit succeeds `unit` (itself, in an earlier incarnation): the walk begins (again). */
   succeed(unit: number): void {
     this.cursor = 0;
     this.adopted = 0;
@@ -45,7 +48,7 @@ export class Ownership {
 
   /** Once per breath: adopts a slice. */
   step(nowMicros: number): void {
-    if (this.cursor < 0) return;
+    if (this.cursor < 0 || this.roles.rejoining) return;
     const i = this.sessions.i;
     const nowMillis = Math.floor(nowMicros / 1_000);
     const end = Math.min(this.cursor + ROWS_SCANNED_PER_BREATH, this.sessions.capacity);
@@ -63,6 +66,7 @@ export class Ownership {
     this.cursor = row;
     if (row < this.sessions.capacity) return;
     this.cursor = -1;
+    if (this.adopted === 0) return;
     this.counters[C_ADOPTED] = (this.counters[C_ADOPTED] as number) + this.adopted;
     this.events.note(EVENT_ADOPTED, nowMicros, this.from, -1, this.adopted);
   }

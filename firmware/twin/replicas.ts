@@ -58,6 +58,8 @@ const EVENT_CONFLICT = eventKind("conflict-resolved");
 /** Who decides for an owner word: roles.ts, as the fastpath asks it (OWNER_* | unit << 8). */
 export interface Dispositions {
   disposition(ownerWord: number): number;
+  /** While true nothing may be adopted: a peer may be about to show a newer state. */
+  readonly rejoining: boolean;
 }
 
 export class Replicas {
@@ -285,7 +287,7 @@ export class Replicas {
     const sessions = this.sessions;
     const i = sessions.i;
     const otherAt = other * ROW_WORDS;
-    const mine = i[otherAt + S_OWNER] === sessions.me || (this.roles.disposition(i[otherAt + S_OWNER] as number) & 0xff) === OWNER_ADOPT;
+    const mine = i[otherAt + S_OWNER] === sessions.me || (!this.roles.rejoining && (this.roles.disposition(i[otherAt + S_OWNER] as number) & 0xff) === OWNER_ADOPT);
     const creator = creatorOf(i, at);
     const otherCreator = creatorOf(i, otherAt);
     if (creator === otherCreator) {

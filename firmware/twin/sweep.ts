@@ -108,6 +108,12 @@ export class Sweeps {
     return peer.state !== IDLE || peer.anyWanted;
   }
 
+  /** True while a walk of ours over the table is under way. */
+  get walking(): boolean {
+    for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) if ((this.peers[unit] as PeerSweeps).state === MARKING || (this.peers[unit] as PeerSweeps).deleting >= 0) return true;
+    return false;
+  }
+
   /** True when `unit` has acknowledged every row of the sweep to it. */
   delivered(unit: number): boolean {
     const peer = this.peers[unit] as PeerSweeps;
@@ -253,7 +259,7 @@ export class Sweeps {
       if (kind === STATE_FREE) continue;
       const owner = i[at + S_OWNER] as number;
       if (owner !== this.sessions.me) {
-        if (kind === STATE_TOMBSTONE || (this.roles.disposition(owner) & 0xff) !== OWNER_ADOPT) continue;
+        if (kind === STATE_TOMBSTONE || this.roles.rejoining || (this.roles.disposition(owner) & 0xff) !== OWNER_ADOPT) continue;
         this.sessions.adopt(row, nowMillis);
       }
       const bucket = bucketOf(i, at);

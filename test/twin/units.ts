@@ -163,6 +163,7 @@ export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admis
   readonly caughtUpBy: number[] = [];
   readonly admitted: Admitted[] = [];
   twinActive = 0;
+  rejoining = false;
   mtuBytes = 1_500;
   /** Transmit refuses everything while set. */
   congested = false;
@@ -270,7 +271,7 @@ export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admis
   /** As roles.ts does it: everyone learns that `successor` owns what `owner` owned. */
   succession(owner: number, successor: number): void {
     this.successors.set(owner, successor);
-    this.exchange.superseded(ownerUnit(owner), owner & 0xffffff, successor, (owner & 0xffffff) + 1);
+    this.exchange.superseded(ownerUnit(owner), successor, owner === this.sessions.me ? (owner & 0xffffff) + 1 : 0);
   }
 
   caughtUp(unit: number): void {

@@ -1,0 +1,155 @@
+// The twin of a unit, put together: who is there and in which role (membership.ts), and what units tell each other about
+// sessions (exchange.ts). To the fastpath it is the `Partner`. The order of a breath:
+//
+//   begin ─► receive ─► (the engine: handed packets, data ports, timers) ─► tick ─► flush
+//     └ true: this unit starts, or stood still for too long: discard what waits on the data ports
+
+import type { EventRing } from "../fastpath/events.ts";
+import type { Tables } from "../fastpath/memory/tables.ts";
+import type { Admission, Partner } from "../fastpath/partner.ts";
+import type { SessionTable } from "../fastpath/sessions.ts";
+import type { Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
+import { TICK_MILLIS } from "../limits.ts";
+import type { Plan } from "../plan.ts";
+import { Exchange } from "./exchange.ts";
+import type { HandoffRoles } from "./handoff.ts";
+import { Membership } from "./membership.ts";
+import type { RejoinListener } from "./rejoin.ts";
+import type { RoleHooks } from "./roles.ts";
+
+export interface TwinParts {
+  readonly plan: Plan;
+  /** By the plan's port numbers, null where there is none. */
+  readonly ports: readonly (Port | null)[];
+  readonly packets: PacketMemory;
+  readonly sealer: Sealer;
+  readonly entropy: Entropy;
+  readonly tables: Tables;
+  /** Filled: adopted, restored or empty. */
+  readonly sessions: SessionTable;
+  readonly events: EventRing;
+  /** The tables were empty, or filled from a checkpoint. */
+  readonly isNewborn: boolean;
+  /** Rows were damaged and freed when the table was adopted: peers are asked for them. */
+  readonly hasLostRows: boolean;
+  /** True when a monitored address answered within the detection time; null when none is configured. */
+  readonly reaches: (() => boolean) | null;
+}
+
+export class Twin implements Partner, RoleHooks {
+  readonly membership: Membership;
+  readonly exchange: Exchange;
+  /** `first-packet`: `query`; `hold` asks as well, until owners can hold back; `none` judges at once. */
+  readonly asksFirst: boolean;
+  private mayHaveLost: boolean;
+  private tickAtMicros = 0;
+
+  /** Throws when the secret is too short or the plan has no twin port. */
+  constructor(parts: TwinParts) {
+    const { plan, tables, events, packets } = parts;
+    const draw = new Int32Array(1);
+    parts.entropy.fill(new Uint8Array(draw.buffer));
+    this.asksFirst = plan.twin.firstPacket !== "none";
+    this.mayHaveLost = parts.hasLostRows || parts.isNewborn;
+    this.membership = new Membership({
+      plan,
+      tables,
+      packets,
+      ports: parts.ports,
+      twinPort: plan.ports.find((port) => port.kind === "twin")?.number ?? -1,
+      sealer: parts.sealer,
+      entropy: parts.entropy,
+      notes: events,
+      isNewborn: parts.isNewborn,
+      reaches: parts.reaches,
+      hooks: this,
+    });
+    const roles: HandoffRoles & RejoinListener = this.membership.roles;
+    this.exchange = new Exchange({ peers: plan.twin.peers.map((peer) => peer.unit), sessions: parts.sessions, tables, events, packets, channel: this.membership.link, roles, draw: draw[0] as number });
+    this.membership.connect(this.exchange);
+  }
+
+  /** Who judges packets that peers hand here; call once, before the first breath. */
+  attach(admission: Admission): void {
+    this.exchange.attach(admission);
+  }
+
+  /** First in each breath. True: discard what waits on the data ports. */
+  begin(nowMicros: number): boolean {
+    this.exchange.at(nowMicros);
+    return this.membership.begin(nowMicros);
+  }
+
+  /** Takes in what peers sent; packets that they hand here go to the admission. */
+  receive(nowMicros: number): void {
+    this.membership.receive(nowMicros);
+  }
+
+  /** After the engine's batch: paths, liveness, roles; now and then lag and digests. */
+  tick(nowMicros: number): void {
+    this.membership.tick(nowMicros);
+    if (nowMicros < this.tickAtMicros) return;
+    this.tickAtMicros = nowMicros + TICK_MILLIS * 1_000;
+    this.exchange.tick(nowMicros);
+  }
+
+  /** Last: what changed goes out. True: there is more than one breath allowed, do not wait. */
+  flush(nowMicros: number): boolean {
+    this.exchange.flush(nowMicros);
+    this.membership.flush(nowMicros);
+    return this.exchange.busy;
+  }
+
+  // What the fastpath asks.
+
+  get mayForward(): boolean {
+    return this.membership.roles.mayForward;
+  }
+
+  get silentReason(): number {
+    return this.membership.roles.silentReason;
+  }
+
+  disposition(owner: number): number {
+    return this.membership.roles.disposition(owner);
+  }
+
+  handoff(words: Int32Array, at: number, row: number, unit: number): boolean {
+    return this.exchange.handoff.handoff(words, at, row, unit);
+  }
+
+  query(words: Int32Array, at: number): number {
+    return this.exchange.handoff.query(words, at);
+  }
+
+  answer(words: Int32Array, at: number, kind: number, row: number): boolean {
+    return this.exchange.handoff.answer(words, at, kind, row);
+  }
+
+  controlFrame(port: number, offset: number, lengthBytes: number): void {
+    this.membership.link.frame(port, offset, lengthBytes);
+  }
+
+  mayRelease(row: number): boolean {
+    return this.exchange.mayRelease(row);
+  }
+
+  // What roles.ts tells.
+
+  superseded(unit: number, _incarnation: number, successor: number, next: number): void {
+    this.exchange.superseded(unit, successor, next);
+  }
+
+  incarnated(next: number): void {
+    this.exchange.incarnated(next);
+  }
+
+  rejoinBegan(): void {
+    this.exchange.beginRejoin(this.mayHaveLost);
+    this.mayHaveLost = false;
+  }
+
+  rejoinEnded(): void {
+    this.exchange.endRejoin();
+  }
+}
