@@ -60,8 +60,10 @@ async function runTap(files: readonly string[], jobs: number, sums: Sums): Promi
   const output = join(BUILD, `test-${jobs}.tap`);
   rmSync(output, { force: true });
   const isLive = process.stdout.isTTY === true;
+  // The scenarios are one file and take minutes.
+  const limit = jobs === 1 ? ["--timeout=900"] : [];
   const report = isLive ? ["--reporter=base", `--output-file=${output}`] : ["--reporter=tap"];
-  const child = spawn(process.execPath, [TAP, "run", `--jobs=${jobs}`, ...report, ...files], {
+  const child = spawn(process.execPath, [TAP, "run", `--jobs=${jobs}`, ...limit, ...report, ...files], {
     cwd: ROOT,
     stdio: ["ignore", isLive ? "inherit" : "pipe", "inherit"],
   });

@@ -105,8 +105,13 @@ async function runInside(given: Arguments, screen: Screen): Promise<number> {
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve());
     });
-    await runLive(screen, driver, stopped);
-    return 0;
+    try {
+      await runLive(screen, driver, stopped);
+      return 0;
+    } catch (error) {
+      screen.line(screen.paint("red", `The lab does not come up: ${(error as Error).message}`));
+      return 1;
+    }
   }
   const results: ScenarioResult[] = [];
   let used: LabDriver | undefined;
