@@ -30,6 +30,9 @@ export class Paths {
   private readonly sequenceHeard = new Int32Array(CELLS);
   private readonly sequenceHeardAt = new Float64Array(CELLS).fill(NEVER);
   private readonly sentAt = new Float64Array(UNITS * SENT);
+  /** Sequences sent when `mark` was called, and who has echoed a later one since. */
+  private readonly marks = new Int32Array(CELLS);
+  private readonly markEchoed = new Uint8Array(UNITS);
   /** Smoothed round trip of the twin path by unit; 0 = unknown. */
   readonly roundTripMicros = new Float64Array(UNITS);
 
@@ -46,6 +49,18 @@ export class Paths {
     this.sequenceHeard.fill(0, from, from + PATHS);
     this.sequenceHeardAt.fill(NEVER, from, from + PATHS);
     this.roundTripMicros[unit] = 0;
+    this.markEchoed[unit] = 0;
+  }
+
+  /** From now on, who has heard us since? */
+  mark(): void {
+    this.marks.set(this.sent);
+    this.markEchoed.fill(0);
+  }
+
+  /** True when a heartbeat of `unit` echoed one that we sent after `mark`: what it says, it says knowing that we are back. */
+  hasEchoedMark(unit: number): boolean {
+    return this.markEchoed[unit] === 1;
   }
 
   /** An authenticated frame of `unit` came in on our path. */
@@ -68,6 +83,7 @@ export class Paths {
       const cell = unit * PATHS + mine;
       const echoedAt = nowMicros - holdMicros;
       if (echoedAt > (this.echoedAt[cell] as number)) this.echoedAt[cell] = echoedAt;
+      if (((echo - (this.marks[cell] as number)) | 0) > 0) this.markEchoed[unit] = 1;
       if (mine === PATH_TWIN && path === PATH_TWIN) this.measure(unit, echo, echoedAt);
     }
   }

@@ -122,7 +122,10 @@ export class Roles implements Standing {
   private readonly orphans = new Int32Array(UNITS);
   /** Who decides for each unit's current owner word: recomputed at each change, read per packet. */
   private readonly currentWords = new Int32Array(UNITS);
-  private readonly currentAnswers = new Int32Array(UNITS);
+  private readonly currentAnswers = new Int32Array(UNITS).fill(OWNER_UNKNOWN);
+  /** Owner words that were current when their units died; 0 = it lives. */
+  private readonly deadWords = new Int32Array(UNITS);
+  private nowMicros = 0;
 
   constructor(options: RolesOptions) {
     this.unit = options.unit;
@@ -153,6 +156,7 @@ export class Roles implements Standing {
   rejoin(nowMicros: number): void {
     this.hasCaughtUp.fill(0);
     this.rejoinSince = nowMicros;
+    this.paths?.mark();
     if (!this.rejoining) this.notes.note(EVENT_REJOIN_BEGIN, nowMicros, 0, -1, 0);
     this.rejoining = true;
     this.become(ROLE_REJOINING, nowMicros);
@@ -166,10 +170,11 @@ export class Roles implements Standing {
 
   /** Each breath, after liveness. */
   tick(nowMicros: number): void {
+    this.nowMicros = nowMicros;
     const liveness = this.liveness as Liveness;
     if (this.livenessChanges !== liveness.changes) {
       this.livenessChanges = liveness.changes;
-      for (let k = 0; k < this.peers.length; k = (k + 1) | 0) this.tell(this.peers[k] as number);
+      for (let k = 0; k < this.peers.length; k = (k + 1) | 0) this.lookAt(this.peers[k] as number);
       this.recompute();
     }
     if (this.rejoining) {
@@ -232,6 +237,7 @@ export class Roles implements Standing {
   }
 
   greeted(unit: number, incarnation: number, seen: number, nowMicros: number): void {
+    this.nowMicros = nowMicros;
     // A new start knows nothing until its heartbeat says otherwise.
     this.hashes[unit] = 0;
     this.incarnationsBefore[unit] = this.incarnations[unit] as number;
@@ -242,6 +248,7 @@ export class Roles implements Standing {
   }
 
   beat(unit: number, view: DataView, body: number, nowMicros: number): void {
+    this.nowMicros = nowMicros;
     const role = view.getUint8(body + B_ROLE);
     const term = view.getUint32(body + B_TERM);
     const incarnation = view.getUint32(body + B_INCARNATION);
@@ -266,6 +273,13 @@ export class Roles implements Standing {
     this.applySuccession(view.getInt32(body), view.getInt32(body + 4), view.getUint32(body + 8), nowMicros);
   }
 
+  /** A peer's state changed: who died, in which incarnation? One that comes back in a later one did not die in that. */
+  private lookAt(unit: number): void {
+    if ((this.liveness as Liveness).state(unit) !== DEAD) this.deadWords[unit] = 0;
+    else if (this.deadWords[unit] === 0) this.deadWords[unit] = this.currentWords[unit] as number;
+    this.tell(unit);
+  }
+
   private rejoinStep(nowMicros: number): void {
     const sinceMicros = nowMicros - this.rejoinSince;
     const isOver = this.peers.length === 0 || sinceMicros >= REJOIN_LIMIT_MILLIS * 1000;
@@ -281,7 +295,7 @@ export class Roles implements Standing {
     for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
       const unit = this.peers[k] as number;
       if ((this.liveness as Liveness).state(unit) !== ALIVE) continue;
-      if (this.hasCaughtUp[unit] === 0 || !this.agreesOnSuccessions(unit)) return false;
+      if (this.hasCaughtUp[unit] === 0 || !this.agreesOnSuccessions(unit) || !(this.paths as Paths).hasEchoedMark(unit)) return false;
       live = (live + 1) | 0;
     }
     return live > 0;
@@ -350,19 +364,28 @@ export class Roles implements Standing {
     return term;
   }
 
-  /** The one unit that succeeds `unit`, as far as we can see: its site's active, else the other site's; 0 = nobody yet. */
+  /** The one unit that succeeds `unit`, as far as we can see: its site's active, or the other site's if nobody is left there; 0 = nobody yet. */
   private designated(unit: number): number {
-    const sameSiteAsUs = this.isMate[unit] === 1 || unit === this.unit;
-    let fallback = 0;
-    for (let other = 1; other < UNITS; other = (other + 1) | 0) {
-      if (other === unit || (other !== this.unit && this.isPeer[other] === 0)) continue;
-      const lives = other === this.unit ? !this.rejoining : (this.liveness as Liveness).state(other) === ALIVE;
-      if (!lives || this.roleOf(other) !== ROLE_ACTIVE) continue;
-      const isItsSite = (this.isMate[other] === 1 || other === this.unit) === sameSiteAsUs;
-      if (isItsSite) return other;
-      fallback = other;
+    const site = this.siteOf(unit);
+    let mate = 0;
+    let other = 0;
+    for (let candidate = 1; candidate < UNITS; candidate = (candidate + 1) | 0) {
+      const isMe = candidate === this.unit;
+      if (candidate === unit || (!isMe && this.isPeer[candidate] === 0)) continue;
+      const isMate = this.siteOf(candidate) === site;
+      // A mate that is there but not active yet will be.
+      if (isMate && !isMe && this.roleOf(candidate) !== ROLE_ACTIVE && this.isThere(candidate, this.nowMicros)) return 0;
+      const lives = isMe ? !this.rejoining : (this.liveness as Liveness).state(candidate) === ALIVE;
+      if (!lives || this.roleOf(candidate) !== ROLE_ACTIVE) continue;
+      if (isMate) mate = candidate;
+      else other = candidate;
     }
-    return fallback;
+    return mate !== 0 ? mate : other;
+  }
+
+  /** 0: this unit's site, 1: the other. */
+  private siteOf(unit: number): number {
+    return unit === this.unit || this.isMate[unit] === 1 ? 0 : 1;
   }
 
   /** Claims what falls to this unit: dead units, and old incarnations of units that came back. */
@@ -377,9 +400,8 @@ export class Roles implements Standing {
           else this.orphans[unit] = orphan;
         }
       }
-      const current = this.currentWords[unit] as number;
-      const isDead = (this.liveness as Liveness).state(unit) === DEAD && current !== 0;
-      if (isDead && this.successions.of(current) === 0 && this.designated(unit) === this.unit) this.claim(current, nowMicros);
+      const dead = this.deadWords[unit] as number;
+      if (dead !== 0 && this.successions.of(dead) === 0 && this.designated(unit) === this.unit) this.claim(dead, nowMicros);
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { headerWord } from "../../firmware/fastpath/memory/tables.ts";
 import { UNIT_NAMES } from "../../firmware/limits.ts";
-import { RECORD_ROW, type RecordReceiver } from "../../firmware/twin/frame.ts";
+import { CLASS_ROW, RECORD_CAUGHT_UP, RECORD_REJOIN, RECORD_ROW, type RecordReceiver } from "../../firmware/twin/frame.ts";
 import { Link, type LinkOptions, type Standing } from "../../firmware/twin/link.ts";
 import { Membership, type MembershipOptions } from "../../firmware/twin/membership.ts";
 import { type Brain, DATA_PORTS, SECRET, type Start, TWIN_PORT } from "./wire.ts";
@@ -95,19 +95,20 @@ export interface MemberOptions extends Partial<Pick<MembershipOptions, "reaches"
   readonly partition?: "stop" | "local";
   /** What the manager reserved; the tables' own when they hold one. */
   readonly incarnation?: number;
-  /** Answers CAUGHT_UP at once, as replication without rows would. */
+  /** Answers REJOIN with CAUGHT_UP at once, as replication without rows would. */
   readonly isPrompt?: boolean;
 }
 
 const H_INCARNATION = headerWord("incarnation");
 
-/** A unit's membership without replication: whoever associates is caught up at once. */
+/** A unit's membership without replication: whoever asks is caught up at once. */
 export class MemberBrain implements Brain, RecordReceiver {
   readonly membership: Membership;
   readonly start: Start;
   /** "superseded 1:5 by 3, next 6", "incarnated 6", "associated 3 fresh" … */
   readonly told: string[] = [];
   private readonly isPrompt: boolean;
+  private isAsking = false;
   private readonly offsets = new Int32Array(64);
   private readonly lengths = new Int32Array(64);
 
@@ -142,10 +143,19 @@ export class MemberBrain implements Brain, RecordReceiver {
       isNewborn: options.isNewborn ?? true,
       reaches: options.reaches ?? null,
       hooks: {
-        superseded: (unit, incarnation, successor, next) => this.told.push(`superseded ${unit}:${incarnation} by ${successor}, next ${next}`),
-        incarnated: (next) => this.told.push(`incarnated ${next}`),
-        rejoinBegan: () => this.told.push("rejoin began"),
-        rejoinEnded: () => this.told.push("rejoin ended"),
+        superseded: (unit, incarnation, successor, next) => {
+          this.told.push(`superseded ${unit}:${incarnation} by ${successor}, next ${next}`);
+        },
+        incarnated: (next) => {
+          this.told.push(`incarnated ${next}`);
+        },
+        rejoinBegan: () => {
+          this.told.push("rejoin began");
+          this.isAsking = true;
+        },
+        rejoinEnded: () => {
+          this.told.push("rejoin ended");
+        },
       },
     });
     this.membership.connect(this);
@@ -166,17 +176,25 @@ export class MemberBrain implements Brain, RecordReceiver {
       const count = start.ports[number]?.receive(this.offsets, this.lengths, 64) ?? 0;
       for (let k = 0; k < count; k++) membership.link.frame(number, this.offsets[k] as number, this.lengths[k] as number);
     }
+    if (this.isAsking && this.isPrompt) this.ask();
     membership.tick(nowMicros);
     membership.flush(nowMicros);
   }
 
-  record(): boolean {
+  /** Asks every peer to be caught up, again and again while it rejoins. */
+  private ask(): void {
+    this.isAsking = this.roles.rejoining;
+    for (const { unit } of this.start.peers) this.membership.link.reserve(unit, RECORD_REJOIN, 0, 0, CLASS_ROW);
+  }
+
+  record(from: number, type: number): boolean {
+    if (type === RECORD_REJOIN && this.isPrompt) this.membership.link.reserve(from, RECORD_CAUGHT_UP, 0, 0, CLASS_ROW);
+    if (type === RECORD_CAUGHT_UP) this.roles.caughtUp(from);
     return false;
   }
 
   associated(unit: number, fresh: boolean): void {
     this.told.push(`associated ${unit}${fresh ? " fresh" : ""}`);
-    if (this.isPrompt) this.roles.caughtUp(unit);
   }
 
   lost(unit: number): void {
