@@ -13,7 +13,6 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Builder } from "../sim/unit.ts";
 import { lastWords, startLab, stopLab } from "./lab.ts";
 import { runLive } from "./live.ts";
 import { type LabDriver, type LabReport, reportOf, SCENARIO_NAMES, type ScenarioName, type ScenarioResult } from "./result.ts";
@@ -24,7 +23,6 @@ import type { UnitDriver } from "./unit.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const NATIVE = join(ROOT, "build", "native", "twinwall.node");
-const PRODUCTION = "../sim/production.ts";
 const USAGE = "npm start -- [--once] [--json] [--only NAME[,NAME…]] [--driver afxdp|pcap|simulator] [--results FILE]";
 
 interface Arguments {
@@ -127,7 +125,7 @@ async function runInside(given: Arguments, screen: Screen): Promise<number> {
 async function runSimulator(given: Arguments, screen: Screen, why: string): Promise<number> {
   screen.line(`The lab runs in the simulator: ${why}.`);
   const { runSimulatedScenarios } = await import("../sim/lab.ts");
-  const { buildUnit } = (await import(PRODUCTION)) as { buildUnit: Builder };
+  const { buildUnit } = await import("../sim/production.ts");
   const names = given.only.length === 0 ? SCENARIO_NAMES : given.only;
   return finish(given, screen, runSimulatedScenarios({ build: buildUnit, names, onLine: (line) => screen.line(`  ${line}`) }));
 }
