@@ -1,6 +1,6 @@
 // The packet process: opens the machine, puts the unit together (unit.ts), and breathes until it is told to stop.
 //
-//   while alive:  breathe ─► commands ─► nothing moved? wait for a port or the doorbell, 5 ms at the most
+//   while alive:  commands ─► breathe ─► nothing moved? wait for a port or the doorbell, 5 ms at the most
 //
 // One thread, one loop: no promises, timers, signals or IPC. The manager speaks through the command ring and rings the
 // doorbell. A fault that is a bug throws and ends the process: the XDP program then drops everything, and
@@ -10,7 +10,6 @@
 
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { COMMAND_STOP } from "./fastpath/memory/tables.ts";
 import { createClock } from "./hal/linux/clock.ts";
 import { createEntropy } from "./hal/linux/entropy.ts";
 import type { Idle } from "./hal/contracts.ts";
@@ -65,17 +64,8 @@ function report(sentence: string): void {
   process.stderr.write(`dataplane: ${sentence}\n`);
 }
 
-/** Obeys the manager. False: stop. */
-function obey(dataplane: Dataplane): boolean {
-  const { commands } = dataplane;
-  for (let command = commands.take(); command !== 0; command = commands.take()) {
-    if (command === COMMAND_STOP) return false;
-  }
-  return true;
-}
-
 // Ctrl-C reaches the whole process group; the manager says when to stop.
 process.on("SIGINT", () => {});
 const { dataplane, idle } = open();
-while (obey(dataplane)) if (dataplane.breathe() === 0) idle.wait(TICK_MILLIS);
+while (!dataplane.isStopping) if (dataplane.breathe() === 0) idle.wait(TICK_MILLIS);
 dataplane.stop();

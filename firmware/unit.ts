@@ -7,11 +7,12 @@ import type { Clock, Entropy, Memory, PacketMemory, Port, Sealer } from "./hal/c
 import { eventKind, EventRing } from "./fastpath/events.ts";
 import { Engine } from "./fastpath/engine.ts";
 import { CommandReader } from "./fastpath/memory/commands.ts";
-import { headerWord, mapTables, ROLE_NAMES, type Tables } from "./fastpath/memory/tables.ts";
+import { COMMAND_PEER_RESTARTING, COMMAND_STOP, counterRow, headerWord, mapTables, ROLE_NAMES, type Tables } from "./fastpath/memory/tables.ts";
 import { loneUnit } from "./fastpath/partner.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
 import { INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
 import type { Plan } from "./plan.ts";
+import { Twin } from "./twin/twin.ts";
 
 export interface Machine {
   readonly clock: Clock;
@@ -42,6 +43,8 @@ const H = {
   breaths: headerWord("breaths") >> 1,
 };
 
+const C_BACKLOG = counterRow("backlog-discarded");
+
 /** Bytes of the session index for `sessions` rows. */
 export function indexBytes(sessions: number): number {
   return sessions * INDEX_SLOTS_PER_ROW * 8;
@@ -52,10 +55,15 @@ export class Dataplane {
   readonly sessions: SessionTable;
   readonly engine: Engine;
   readonly events: EventRing;
-  readonly commands: CommandReader;
+  /** Null when the plan has no twin. */
+  readonly twin: Twin | null;
+  /** The manager asked for a stop. */
+  isStopping = false;
+  private readonly commands: CommandReader;
   private readonly clock: Clock;
   private readonly plan: Plan;
   private readonly ports: readonly Port[];
+  private wasForwarding = false;
 
   /**
    * `incarnation`: number for tables that start empty; must be above any that this unit's peers have seen. Adopts the rows
@@ -82,40 +90,83 @@ export class Dataplane {
     machine.entropy.fill(new Uint8Array(key.buffer));
     this.sessions = new SessionTable(this.tables.sessions, header, plan.unit, key[0] as number, key[1] as number, nowMillis, machine.indexBuffer);
     this.events = new EventRing(this.tables);
-    this.fillSessions(machine.memory.adopted, nowMicros, nowMillis, warmStart);
+    const torn = this.fillSessions(machine.memory.adopted, nowMicros, nowMillis, warmStart);
     const dataPorts = plan.ports.map((port) => (port.kind === "data" ? machine.ports[port.number] : undefined));
     const parts = { plan, tables: this.tables, sessions: this.sessions, packets: machine.packets, events: this.events };
-    this.engine = new Engine({ ...parts, ports: dataPorts, partner: loneUnit });
-    header[H.role] = ROLE_NAMES.indexOf("active");
+    this.twin = plan.twin.enabled ? this.pairUp(machine, torn > 0) : null;
+    this.engine = new Engine({ ...parts, ports: dataPorts, partner: this.twin ?? loneUnit });
+    this.twin?.attach(this.engine);
+    if (this.twin === null) header[H.role] = ROLE_NAMES.indexOf("active");
     this.tables.header.f[H.startedAt] = machine.clock.nowMicros();
     this.events.note(eventKind("started"), nowMicros, plan.unit, -1, 0);
   }
 
-  private fillSessions(adopted: boolean, nowMicros: number, nowMillis: number, warmStart: WarmStart | undefined): void {
+  private pairUp(machine: Machine, hasLostRows: boolean): Twin {
+    const { plan, tables, sessions, events } = this;
+    const { packets, sealer, entropy } = machine;
+    const ports = plan.ports.map((port) => machine.ports[port.number] ?? null);
+    return new Twin({ plan, ports, packets, sealer, entropy, tables, sessions, events, isNewborn: !machine.memory.adopted, hasLostRows, reaches: null });
+  }
+
+  /** Returns how many damaged rows were freed. */
+  private fillSessions(adopted: boolean, nowMicros: number, nowMillis: number, warmStart: WarmStart | undefined): number {
     const unit = this.plan.unit;
     if (adopted) {
       const torn = this.sessions.adoptRows(nowMillis);
       this.events.note(eventKind("rows-adopted"), nowMicros, unit, -1, this.sessions.liveCount);
       if (torn > 0) this.events.note(eventKind("rows-damaged"), nowMicros, unit, -1, torn);
-      return;
+      return torn;
     }
     this.sessions.clear();
     const restored = warmStart === undefined ? 0 : warmStart(this.sessions, nowMillis);
     if (restored > 0) this.events.note(eventKind("rows-restored"), nowMicros, unit, -1, restored);
+    return 0;
   }
 
-  /** One breath. Returns how many packets moved: 0 means that the caller may wait. */
+  /** One breath. Returns how many packets moved, or more than 0 when there is other work left: 0 means that the caller may wait. */
   breathe(): number {
     const nowMicros = this.clock.nowMicros();
-    const { engine } = this;
+    const { engine, twin } = this;
+    this.obey(nowMicros);
     engine.begin(nowMicros);
-    const moved = engine.breathe();
+    if (twin !== null) {
+      if (twin.begin(nowMicros)) this.discardBacklog(nowMicros);
+      twin.receive(nowMicros);
+    }
+    let moved = engine.breathe();
     engine.tick();
+    if (twin !== null) {
+      twin.tick(nowMicros);
+      if (twin.mayForward !== this.wasForwarding) this.roleChanged(twin.mayForward);
+      if (twin.flush(nowMicros)) moved++;
+    }
     engine.flush();
     const f = this.tables.header.f;
     f[H.breathAt] = nowMicros;
     f[H.breaths] = (f[H.breaths] as number) + 1;
     return moved;
+  }
+
+  /** Takes what the manager asks for. */
+  private obey(nowMicros: number): void {
+    for (let command = this.commands.take(); command !== 0; command = this.commands.take()) {
+      if (command === COMMAND_STOP) this.isStopping = true;
+      else if (command === COMMAND_PEER_RESTARTING) this.twin?.membership.liveness.restarting(this.commands.argument, nowMicros);
+    }
+  }
+
+  /** What waited while this unit could not judge is not judged late: peers may have decided meanwhile. */
+  private discardBacklog(nowMicros: number): void {
+    let discarded = 0;
+    for (const port of this.plan.ports) if (port.kind === "data") discarded += this.ports[port.number]?.discardBacklog() ?? 0;
+    const counters = this.tables.counters.f;
+    counters[C_BACKLOG] = (counters[C_BACKLOG] as number) + discarded;
+    if (discarded > 0) this.events.note(eventKind("backlog-discarded"), nowMicros, this.plan.unit, -1, discarded);
+  }
+
+  private roleChanged(mayForward: boolean): void {
+    this.wasForwarding = mayForward;
+    if (mayForward) this.engine.announce(-1);
   }
 
   /** A stop on request: says so in the tables and closes the ports. */
