@@ -84,6 +84,8 @@ import { checkUdp, PROTOCOL_UDP, UDP_CHECKSUM, UDP_LENGTH } from "./wire/udp.ts"
 import { checkVlan, VLAN_BYTES, VLAN_CONTROL, VLAN_ID_MASK, VLAN_TYPE } from "./wire/vlan.ts";
 
 const UNKNOWN_ETHERTYPE = fault("unknown-ethertype");
+const BAD_SOURCE = fault("bad-source");
+const BAD_DESTINATION = fault("bad-destination");
 const FRAGMENT_INVALID = fault("fragment-invalid");
 const BAD_CHECKSUM = fault("bad-transport-checksum");
 const BAD_TRANSPORT = fault("bad-transport-header");
@@ -177,6 +179,9 @@ function checkV6(view: DataView, words: Int32Array, at: number, l3: number, end:
   for (let k = 0; k < 8; k = (k + 1) | 0) words[at + P_SOURCE + k] = view.getInt32(l3 + IPV6_SOURCE + (k << 2), true);
   words[at + P_L3] = l3;
   words[at + P_IP_BYTES] = totalBytes;
+  // In a tuple, IPv4 in disguise would be taken for IPv4 and could join its sessions (RFC 4942 §2.2).
+  if (isMapped(words, at + P_SOURCE)) return BAD_SOURCE;
+  if (isMapped(words, at + P_DESTINATION)) return BAD_DESTINATION;
   let flags = (words[at + P_FLAGS] as number) | PACKET_IPV6;
   // ff00::/8
   if (((words[at + P_DESTINATION] as number) & 0xff) === 0xff) flags |= PACKET_MULTICAST;
@@ -328,6 +333,11 @@ function setQuotedPorts(
   }
   words[at + P_FLOW] = protocol;
   return 0;
+}
+
+/** ::ffff:0:0/96. */
+function isMapped(words: Int32Array, at: number): boolean {
+  return words[at + 2] === V4_MAPPED && words[at] === 0 && words[at + 1] === 0;
 }
 
 /** An IPv4 address (as it lies in memory) as v4-mapped words. */

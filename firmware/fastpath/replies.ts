@@ -22,9 +22,9 @@ import {
   P_L4,
   P_L4_BYTES,
   P_OFFSET,
-  P_PORT,
   P_PROTOCOL,
   P_SOURCE,
+  P_ZONE,
   PACKET_ICMP_ERROR,
   PACKET_ICMP_SHIFT,
   PACKET_IPV6,
@@ -176,13 +176,13 @@ export class Replies {
     view.setUint8(icmp + ICMP_TYPE, v6 ? ICMPV6_ECHO_REPLY : ICMP_ECHO_REPLY);
     view.setUint16(icmp + ICMP_CHECKSUM, updateChecksum(view.getUint16(icmp + ICMP_CHECKSUM, true), before, view.getUint16(icmp, true)), true);
     const offset = words[at + P_OFFSET] as number;
-    const entry = words[at + P_ENTRY] as number;
+    const entry = this.entryOf(words, at);
     view.setInt32(offset, view.getInt32(offset + ETHERNET_SOURCE, true), true);
     view.setUint16(offset + 4, view.getUint16(offset + ETHERNET_SOURCE + 4, true), true);
     view.setInt32(offset + ETHERNET_SOURCE, this.zones.siteMac[entry] as number, true);
     view.setUint16(offset + ETHERNET_SOURCE + 4, this.zones.siteMacRest[entry] as number, true);
     const length = padFrame(this.bytes, offset, (ip + (words[at + P_IP_BYTES] as number)) | 0);
-    this.outlet.send(words[at + P_PORT] as number, offset, length);
+    this.outlet.send(this.zones.port[entry] as number, offset, length);
     return true;
   }
 
@@ -204,10 +204,16 @@ export class Replies {
     }
   }
 
+  /** The entry it came in by; of a packet that was handed here, this unit's entry of the same (stretched) network. -1: none. */
+  private entryOf(words: Int32Array, at: number): number {
+    const entry = words[at + P_ENTRY] as number;
+    return entry >= 0 ? entry : this.zones.ofZone(words[at + P_ZONE] as number);
+  }
+
   /** RFC 1122 §3.2.2, RFC 4443 §2.4 e; and the packet's sender must be where we can speak to it. */
   private mayAnswer(words: Int32Array, at: number): boolean {
     const flags = words[at + P_FLAGS] as number;
-    if (this.transparent || (words[at + P_ENTRY] as number) < 0) return false;
+    if (this.transparent || this.entryOf(words, at) < 0) return false;
     if ((flags & (PACKET_ICMP_ERROR | PACKET_MULTICAST | PACKET_LOCAL)) !== 0) return false;
     return ((words[at + P_FRAGMENT] as number) & ~1) === 0;
   }
@@ -217,7 +223,7 @@ export class Replies {
     const v6 = ((words[at + P_FLAGS] as number) & PACKET_IPV6) !== 0;
     // A redirect is an error message too, though its quoted packet is not looked at.
     const isRedirect = !v6 && words[at + P_PROTOCOL] === PROTOCOL_ICMP && (((words[at + P_FLAGS] as number) >>> PACKET_ICMP_SHIFT) & 0xff) === ICMP_REDIRECT;
-    const speaker = this.stations.speaker(words[at + P_ENTRY] as number, words, at + P_SOURCE);
+    const speaker = this.stations.speaker(this.entryOf(words, at), words, at + P_SOURCE);
     if (isRedirect || speaker < 0 || !this.errors.spend()) return;
     const ip = this.open(words, at, v6);
     if (ip < 0) return;
@@ -280,7 +286,7 @@ export class Replies {
 
   /** A frame to the packet's sender, from the site's MAC. Returns where its IP header goes, or -1. */
   private open(words: Int32Array, at: number, v6: boolean): number {
-    const entry = words[at + P_ENTRY] as number;
+    const entry = this.entryOf(words, at);
     const sender = ((words[at + P_OFFSET] as number) + ETHERNET_SOURCE) | 0;
     return this.frames.open(
       entry,

@@ -2,7 +2,7 @@
 // came from. Structure (header lengths, options, routing headers, flags) was check()'s part. Address rules hold everywhere;
 // the sender's place is known in routed mode only, and is looked at by the unit that received the packet from the wire.
 
-import { P_FLAGS, P_L3, P_SOURCE, P_ZONE, PACKET_ICMP_ERROR, PACKET_IPV6, PACKET_MULTICAST, V4_MAPPED } from "./packets.ts";
+import { P_FLAGS, P_L3, P_SOURCE, P_ZONE, PACKET_ICMP_ERROR, PACKET_IPV6, PACKET_MULTICAST } from "./packets.ts";
 import type { Routes } from "./routes.ts";
 import { isLinkLocalV6 } from "./stations.ts";
 import { drop } from "./verdicts.ts";
@@ -73,11 +73,7 @@ function addressesV6(): number {
   return isReservedV6(4) ? BAD_DESTINATION : 0;
 }
 
-/**
- * ::, ::1 (RFC 4291 §2.5.2, §2.5.3), and IPv4 addresses in disguise (::/96, ::ffff:0:0/96): on the wire they mean nothing, and
- * in a session's key the latter would be mistaken for IPv4.
- */
+/** ::, ::1 (RFC 4291 §2.5.2, §2.5.3) and the rest of ::/96, which once held IPv4 addresses; check() refused ::ffff:0:0/96. */
 function isReservedV6(at: number): boolean {
-  if (pair[at] !== 0 || pair[at + 1] !== 0) return false;
-  return pair[at + 2] === V4_MAPPED || pair[at + 2] === 0;
+  return pair[at] === 0 && pair[at + 1] === 0 && pair[at + 2] === 0;
 }

@@ -398,6 +398,12 @@ test("a transport checksum behind extension headers is verified over the right p
   t.equal(check(frame).reason, "bad-transport-checksum");
 });
 
+test("F3: an IPv6 packet cannot speak as IPv4 and join its sessions", async (t) => {
+  t.equal(reasonOf({ source: "::ffff:a01:b", destination: "::ffff:a03:21" }), "bad-source");
+  t.equal(reasonOf({ source: V6.source, destination: "::ffff:a03:21" }), "bad-destination");
+  t.equal(check(craft({ source: "::ffff:a01:b", destination: "::ffff:a03:21" }), false).reason, "bad-source", "whatever the setting");
+});
+
 test("any sound packet is found sound, and any flipped bit of a TCP segment is noticed", async () => {
   fc.assert(
     fc.property(fc.boolean(), fc.uint8Array({ maxLength: 200 }), fc.nat(), (v6, payload, where) => {

@@ -16,6 +16,7 @@ import {
   P_PROTOCOL,
   P_SOURCE,
   P_VLAN,
+  P_ZONE,
   PACKET_ICMP_ERROR,
 } from "../../firmware/fastpath/packets.ts";
 import { Replies } from "../../firmware/fastpath/replies.ts";
@@ -224,10 +225,21 @@ test("nothing is said about ICMP errors, redirects, multicasts, broadcasts and l
   }
 });
 
+test("the sender of a packet that was handed here is answered through this unit's port in its zone", async (t) => {
+  const sent = answerTo({ source: "10.3.0.33", destination: "10.1.0.11", protocol: 17 }, (replies, packet) => {
+    packet[P_ENTRY] = -1;
+    packet[P_ZONE] = 3;
+    replies.timeExceeded(packet, 0);
+  });
+  t.equal(sent[0]?.port, 1);
+  t.equal(text(read(sent[0]).bytes.subarray(0, 12)), `${HOST_MAC}:${THREE_MAC}`);
+});
+
 test("nobody is answered where this unit has no entry, or in transparent mode", async (t) => {
   t.same(
     answerTo({ protocol: 17 }, (replies, packet) => {
       packet[P_ENTRY] = -1;
+      packet[P_ZONE] = 9;
       replies.timeExceeded(packet, 0);
     }),
     [],

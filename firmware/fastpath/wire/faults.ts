@@ -7,6 +7,7 @@ export const FAULT_NAMES = [
   "unknown-ethertype",
   "bad-arp",
   "bad-source",
+  "bad-destination",
   "bad-ip-header",
   "bad-ip-checksum",
   "bad-ip-option",
