@@ -51,7 +51,7 @@ import {
   PACKET_WORDS,
   PacketBatch,
 } from "./packets.ts";
-import { type Admission, ANSWER_JUDGED, ANSWER_NONE, ANSWER_OWNER, type Partner, QUERY_LIMITED, QUERY_SENT } from "./partner.ts";
+import { type Admission, ANSWER_JUDGED, ANSWER_NONE, ANSWER_OWNER, loneUnit, type Partner, QUERY_LIMITED, QUERY_SENT } from "./partner.ts";
 import { Policy } from "./policy.ts";
 import { Replies } from "./replies.ts";
 import { Routes } from "./routes.ts";
@@ -110,6 +110,8 @@ export class Engine implements Admission, Outlet {
   private readonly tables: Tables;
   private readonly sessions: SessionTable;
   private readonly partner: Partner;
+  /** False without a twin: nobody would take its frames, they are of an unknown EtherType then. */
+  private readonly takesTwinFrames: boolean;
   private readonly events: EventRing;
   private readonly counters: Float64Array;
   private readonly transparent: boolean;
@@ -141,6 +143,7 @@ export class Engine implements Admission, Outlet {
     this.tables = tables;
     this.sessions = sessions;
     this.partner = parts.partner;
+    this.takesTwinFrames = parts.partner !== loneUnit;
     this.events = parts.events;
     this.counters = tables.counters.f;
     this.transparent = plan.mode === "transparent";
@@ -223,7 +226,7 @@ export class Engine implements Admission, Outlet {
     const length = words[at + P_LENGTH] as number;
     words[at + P_HASH] = 0;
     words[at + P_FOUND] = -1;
-    if (words[at + P_INGRESS] === 0 && length >= 14 && this.view.getUint16(offset + 12) === ETHERTYPE_TWIN) {
+    if (this.takesTwinFrames && words[at + P_INGRESS] === 0 && length >= 14 && this.view.getUint16(offset + 12) === ETHERTYPE_TWIN) {
       this.partner.controlFrame(words[at + P_PORT] as number, offset, length);
       words[at + P_OFFSET] = TAKEN;
       return;

@@ -32,7 +32,7 @@ const EGRESS_DOWN = DROP | (drop("egress-down") << 8);
 const NO_ROUTE = DROP | (drop("no-route") << 8);
 const TTL_EXCEEDED = DROP | (drop("ttl-exceeded") << 8);
 const TOO_BIG = DROP | (drop("too-big") << 8);
-const QUEUE_FULL = DROP | (drop("resolve-queue-full") << 8);
+const NO_NEIGHBOUR = DROP | (drop("no-neighbour") << 8);
 
 const ETHERNET_BYTES = 14;
 const TAG_BYTES = 4;
@@ -116,9 +116,14 @@ export class Forwarder implements NeighbourListener {
       this.neighbours.solicit(entry, hop, hopAt);
       return CANNOT_EMIT;
     }
+    if (neighbour < 0 && this.neighbours.hasFailed(entry, hop, hopAt)) {
+      // RFC 1812 §5.2.7.1, RFC 4861 §7.2.2
+      this.replies.hostUnreachable(words, at);
+      return NO_NEIGHBOUR;
+    }
     const verdict = this.prepare(words, at, entry);
     if (verdict !== FORWARD) return verdict;
-    if (neighbour < 0) return this.neighbours.wait(entry, hop, hopAt, this.offset, this.length, entry) ? HELD : QUEUE_FULL;
+    if (neighbour < 0) return this.neighbours.wait(entry, hop, hopAt, this.offset, this.length, entry) ? HELD : DROP | (this.neighbours.refusal << 8);
     const mac = this.neighbours.macWord(neighbour);
     const rest = this.neighbours.macRest(neighbour);
     if (found >= 0) {

@@ -135,6 +135,12 @@ export class Neighbours {
     return state === REACHABLE || state === STALE ? row : NONE;
   }
 
+  /** True while an address counts as failed: it was asked for a moment ago and did not answer. */
+  hasFailed(entry: number, words: Int32Array, at: number): boolean {
+    const row = this.lookUp(entry, words, at);
+    return row >= 0 && this.stateOf(row) === FAILED;
+  }
+
   /** First four bytes of a row's MAC, in packet order. */
   macWord(row: number): number {
     return this.rows[row * STRIDE + N_MAC] as number;

@@ -102,6 +102,10 @@ export interface Crafted {
   readonly sourcePort?: number;
   readonly destinationPort?: number;
   readonly flags?: number;
+  /** TCP: 1,000, 2,000 and 8,192 unless told. */
+  readonly sequence?: number;
+  readonly acknowledgement?: number;
+  readonly window?: number;
   /** ICMP: type, code and the four bytes after the checksum. */
   readonly type?: number;
   readonly code?: number;
@@ -124,6 +128,7 @@ export interface Crafted {
 }
 
 const two = (value: number): readonly number[] => [(value >> 8) & 0xff, value & 0xff];
+const four = (value: number): readonly number[] => [...two(value >>> 16), ...two(value)];
 
 /** A frame with right lengths and checksums. */
 export function craft(parts: Crafted = {}): Uint8Array<ArrayBuffer> {
@@ -182,7 +187,9 @@ function transportBytes(protocol: number, parts: Crafted): readonly number[] {
   const ports = [...two(parts.sourcePort ?? 40_000), ...two(parts.destinationPort ?? 80)];
   if (protocol === 6) {
     const options = parts.tcpOptions ?? [];
-    return [...ports, 0, 0, 3, 232, 0, 0, 7, 208, (5 + options.length / 4) << 4, parts.flags ?? 0x10, 0x20, 0, 0, 0, 0, 0, ...options, ...payload];
+    const numbers = [...four(parts.sequence ?? 1_000), ...four(parts.acknowledgement ?? 2_000)];
+    const window = two(parts.window ?? 8_192);
+    return [...ports, ...numbers, (5 + options.length / 4) << 4, parts.flags ?? 0x10, ...window, 0, 0, 0, 0, ...options, ...payload];
   }
   if (protocol === 17) return [...ports, ...two(8 + payload.length), 0, 0, ...payload];
   if (protocol === 1 || protocol === 58)
