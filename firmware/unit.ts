@@ -8,6 +8,7 @@ import { eventKind, EventRing } from "./fastpath/events.ts";
 import { Engine } from "./fastpath/engine.ts";
 import { CommandReader } from "./fastpath/memory/commands.ts";
 import { COMMAND_PEER_RESTARTING, COMMAND_STOP, counterRow, headerWord, mapTables, ROLE_NAMES, type Tables } from "./fastpath/memory/tables.ts";
+import { Monitor } from "./fastpath/monitor.ts";
 import { loneUnit } from "./fastpath/partner.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
 import { INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
@@ -63,6 +64,7 @@ export class Dataplane {
   private readonly clock: Clock;
   private readonly plan: Plan;
   private readonly ports: readonly Port[];
+  private readonly monitor: Monitor;
   private wasForwarding = false;
 
   /**
@@ -91,10 +93,10 @@ export class Dataplane {
     this.sessions = new SessionTable(this.tables.sessions, header, plan.unit, key[0] as number, key[1] as number, nowMillis, machine.indexBuffer);
     this.events = new EventRing(this.tables);
     const torn = this.fillSessions(machine.memory.adopted, nowMicros, nowMillis, warmStart);
-    const dataPorts = plan.ports.map((port) => (port.kind === "data" ? machine.ports[port.number] : undefined));
-    const parts = { plan, tables: this.tables, sessions: this.sessions, packets: machine.packets, events: this.events };
+    const parts = { plan, tables: this.tables, sessions: this.sessions, packets: machine.packets, events: this.events, ports: machine.ports };
     this.twin = plan.twin.enabled ? this.pairUp(machine, torn > 0) : null;
-    this.engine = new Engine({ ...parts, ports: dataPorts, partner: this.twin ?? loneUnit });
+    this.engine = new Engine({ ...parts, partner: this.twin ?? loneUnit });
+    this.monitor = new Monitor(plan, this.engine.neighbours, this.engine.zones);
     this.twin?.attach(this.engine);
     if (this.twin === null) header[H.role] = ROLE_NAMES.indexOf("active");
     this.tables.header.f[H.startedAt] = machine.clock.nowMicros();
@@ -105,7 +107,8 @@ export class Dataplane {
     const { plan, tables, sessions, events } = this;
     const { packets, sealer, entropy } = machine;
     const ports = plan.ports.map((port) => machine.ports[port.number] ?? null);
-    return new Twin({ plan, ports, packets, sealer, entropy, tables, sessions, events, isNewborn: !machine.memory.adopted, hasLostRows, reaches: null });
+    const reaches = plan.twin.monitored.length === 0 ? null : () => this.monitor.reaches();
+    return new Twin({ plan, ports, packets, sealer, entropy, tables, sessions, events, isNewborn: !machine.memory.adopted, hasLostRows, reaches });
   }
 
   /** Returns how many damaged rows were freed. */
@@ -135,6 +138,7 @@ export class Dataplane {
     }
     let moved = engine.breathe();
     engine.tick();
+    this.monitor.tick(Math.floor(nowMicros / 1_000));
     if (twin !== null) {
       twin.tick(nowMicros);
       if (twin.mayForward !== this.wasForwarding) this.roleChanged(twin.mayForward);

@@ -93,8 +93,8 @@ const LOOK_AGAIN_MILLIS = 1_000;
 /** What an engine is made of; everything lives as long as the engine. */
 export interface EngineParts {
   readonly plan: Plan;
-  /** Data ports by number; the twin port's place is undefined. */
-  readonly ports: readonly (Port | undefined)[];
+  /** By the plan's port numbers. The twin port's packets are the partner's; its state and counters are kept here. */
+  readonly ports: readonly Port[];
   readonly packets: PacketMemory;
   readonly tables: Tables;
   readonly sessions: SessionTable;
@@ -103,7 +103,9 @@ export interface EngineParts {
 }
 
 export class Engine implements Admission, Outlet {
+  /** Data ports by number; the twin port's place is undefined. */
   private readonly ports: readonly (Port | undefined)[];
+  private readonly allPorts: readonly Port[];
   private readonly packets: PacketMemory;
   private readonly view: DataView;
   private readonly bytes: Uint8Array;
@@ -136,7 +138,8 @@ export class Engine implements Admission, Outlet {
 
   constructor(parts: EngineParts) {
     const { plan, tables, sessions, packets } = parts;
-    this.ports = parts.ports;
+    this.allPorts = parts.ports;
+    this.ports = parts.ports.map((port, number) => (plan.ports[number]?.kind === "data" ? port : undefined));
     this.packets = packets;
     this.view = packets.view;
     this.bytes = packets.bytes;
@@ -158,7 +161,7 @@ export class Engine implements Admission, Outlet {
     this.neighbours.listener = this.forwarder;
     this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, parts.partner, parts.events);
     tables.header.i[headerWord("revision")] = plan.revision;
-    for (let number = 0; number < this.ports.length; number++) if (this.ports[number] !== undefined) tables.ports.i[number * PORT_WORDS] = number;
+    for (let number = 0; number < this.allPorts.length; number++) tables.ports.i[number * PORT_WORDS] = number;
   }
 
   /** Sets the clock of this breath. */
@@ -419,10 +422,7 @@ export class Engine implements Admission, Outlet {
     this.neighbours.tick(this.nowMillis);
     this.replies.tick(this.nowMillis);
     this.events.tick(this.nowMicros);
-    for (let number = 0; number < this.ports.length; number++) {
-      const port = this.ports[number];
-      if (port !== undefined) this.notePort(port, number);
-    }
+    for (let number = 0; number < this.allPorts.length; number++) this.notePort(this.allPorts[number] as Port, number);
   }
 
   /** Only the owner ends a session; tombstones are released when no peer needs them. */

@@ -155,6 +155,19 @@ export class Neighbours {
     this.resolvingRow(entry, words, at);
   }
 
+  /** Asks an address now, known or not: for monitoring. */
+  probe(entry: number, words: Int32Array, at: number): void {
+    const row = this.find(entry, words, at);
+    if (row < 0) this.solicit(entry, words, at);
+    else if (!this.silent) this.solicitor.ask(entry, words, at, this.macWord(row), this.macRest(row));
+  }
+
+  /** When an address last answered, ms of this boot's clock as a signed word; 0 = it is not known. */
+  confirmedAt(entry: number, words: Int32Array, at: number): number {
+    const row = this.find(entry, words, at);
+    return row < 0 ? 0 : (this.rows[row * STRIDE + N_CONFIRMED] as number);
+  }
+
   /**
    * Keeps a packet until its next hop has answered; the listener gets it back. False: refused (`refusal` says why), the caller
    * keeps the frame. `cookie` comes back with the packet.
