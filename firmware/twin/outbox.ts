@@ -5,8 +5,9 @@
 //   sendInPlace ───────────────────────────────────────────► queue of its class ┤
 //                                                                               └─► seal, one batch ─► port
 //
-// What the port does not take is kept, sealed as it is, for the next flush: a sealed frame is never sealed again, and while
-// some are left only heartbeats are sealed, so the queues fill and class order holds. Full queues refuse and count.
+// What the port does not take is kept, sealed as it is, for the next flush: a sealed frame is never sealed again. While some
+// are left only heartbeats are sealed, and then no more than the port takes: so the queues fill, not the port, and class
+// order holds. Full queues refuse and count.
 
 import {
   JOB_BODY_BYTES,
@@ -50,8 +51,12 @@ export const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 const NONE = -1;
 /** A queued frame: offset, unit, body bytes, path. */
 const ENTRY_WORDS = 4;
-/** Of each flush, sweeps get at least this many frames. */
-const SWEEP_FLOOR = Math.ceil(SEAL_BATCH / 10);
+/** Frames that a flush may seal when the port was full; doubled with each flush that it was not. */
+const BUDGET_LEAST = 8;
+/** Packet frames that each class leaves to better ones: exhausted memory must neither look like death nor turn the classes round. */
+const FRAMES_KEPT = 64;
+/** Heartbeats that wait for the port. */
+const URGENT = 64;
 
 export interface OutboxOptions {
   readonly unit: number;
@@ -86,6 +91,11 @@ export class Outbox {
   /** Sealed frames that the twin port did not take: offset, length. */
   private readonly left = new Int32Array(SEAL_BATCH * 2);
   private leftCount = 0;
+  /** The same, heartbeats: tried first. */
+  private readonly urgent = new Int32Array(URGENT * 2);
+  private urgentCount = 0;
+  private budget = SEAL_BATCH;
+  private accepted = 0;
   framesSealed = 0;
   /** Records and frames refused or dropped: queue, packet memory or port. */
   refused = 0;
@@ -108,7 +118,8 @@ export class Outbox {
     if (needed > most) return this.refuse();
     if (this.openOffset[cell] !== NONE && (this.openBytes[cell] as number) + needed > most) this.close(unit, txClass);
     if (this.openOffset[cell] === NONE) {
-      const offset = this.isFull(txClass) ? NONE : this.packets.take();
+      const isShort = this.packets.freeCount < FRAMES_KEPT * txClass;
+      const offset = isShort || this.isFull(txClass) ? NONE : this.packets.take();
       if (offset < 0) return this.refuse();
       this.openOffset[cell] = offset;
       this.openBytes[cell] = 0;
@@ -160,18 +171,26 @@ export class Outbox {
   /** Seals and transmits what fits; call once per breath, then flush the ports. */
   flush(): void {
     if (this.openCount > 0) this.closeAll();
-    this.retryLeft();
-    const budget = this.leftCount > 0 ? 0 : SEAL_BATCH;
+    this.accepted = 0;
+    if (this.urgentCount > 0) this.urgentCount = this.retry(this.urgent, this.urgentCount);
+    if (this.leftCount > 0) this.leftCount = this.retry(this.left, this.leftCount);
     this.jobCount = 0;
-    this.takeJobs(CLASS_HEARTBEAT, this.leftCount > 0 ? SEAL_BATCH >> 3 : budget);
-    const sweeps = this.queued(CLASS_SWEEP);
-    const floor = sweeps < SWEEP_FLOOR ? sweeps : SWEEP_FLOOR;
-    for (let txClass = CLASS_HEARTBEAT + 1; txClass < CLASS_SWEEP; txClass = (txClass + 1) | 0) this.takeJobs(txClass, budget - floor);
-    this.takeJobs(CLASS_SWEEP, budget);
-    if (this.jobCount === 0) return;
-    this.sealer.seal(this.jobs, this.jobCount);
+    this.takeJobs(CLASS_HEARTBEAT, SEAL_BATCH);
+    const heartbeats = this.jobCount;
+    if (this.leftCount === 0) this.takeByClass(heartbeats);
+    if (this.jobCount > 0) this.sealer.seal(this.jobs, this.jobCount);
     this.framesSealed += this.jobCount;
-    for (let job = 0; job < this.jobCount; job = (job + 1) | 0) this.transmit(job);
+    for (let job = 0; job < this.jobCount; job = (job + 1) | 0) this.transmit(job, job < heartbeats);
+    if (this.leftCount > 0) this.budget = Math.max(BUDGET_LEAST, Math.min(this.budget, this.accepted));
+    else if (this.budget < SEAL_BATCH) this.budget = Math.min(SEAL_BATCH, this.budget * 2);
+  }
+
+  /** Best class first, but a tenth of the budget is the sweeps' if they can use it. */
+  private takeByClass(heartbeats: number): void {
+    const limit = Math.min(SEAL_BATCH, heartbeats + this.budget);
+    const floor = Math.min(this.queued(CLASS_SWEEP), Math.ceil(this.budget / 10));
+    for (let txClass = CLASS_HEARTBEAT + 1; txClass < CLASS_SWEEP; txClass = (txClass + 1) | 0) this.takeJobs(txClass, limit - floor);
+    this.takeJobs(CLASS_SWEEP, limit);
   }
 
   /** The unit started anew: what waits was meant for its earlier start. */
@@ -273,40 +292,44 @@ export class Outbox {
     this.jobCount = (this.jobCount + 1) | 0;
   }
 
-  private transmit(job: number): void {
+  private transmit(job: number, isUrgent: boolean): void {
     const at = Math.imul(job, JOB_WORDS);
     const offset = ((this.jobs[at + JOB_OFFSET] as number) - ETHERNET_BYTES) | 0;
     const length = (ETHERNET_BYTES + SEAL_HEADER_BYTES + (this.jobs[at + JOB_BODY_BYTES] as number) + SEAL_TAG_BYTES) | 0;
     const path = this.jobPaths[job] as number;
-    if ((this.ports[path] as Port).transmit(offset, length)) return;
-    if (path === PATH_TWIN && this.leftCount < SEAL_BATCH) {
+    if ((this.ports[path] as Port).transmit(offset, length)) this.accepted = (this.accepted + 1) | 0;
+    else if (path === PATH_TWIN && isUrgent && this.urgentCount < URGENT) {
+      this.urgent[this.urgentCount * 2] = offset;
+      this.urgent[this.urgentCount * 2 + 1] = length;
+      this.urgentCount = (this.urgentCount + 1) | 0;
+    } else if (path === PATH_TWIN && !isUrgent && this.leftCount < SEAL_BATCH) {
       this.left[this.leftCount * 2] = offset;
       this.left[this.leftCount * 2 + 1] = length;
       this.leftCount = (this.leftCount + 1) | 0;
-      return;
+    } else {
+      this.packets.give(offset);
+      this.refused++;
     }
-    this.packets.give(offset);
-    this.refused++;
   }
 
-  private retryLeft(): void {
-    if (this.leftCount === 0) return;
+  /** Offers kept frames to the twin port again, in order; returns how many are still kept. */
+  private retry(frames: Int32Array, count: number): number {
     const port = this.ports[PATH_TWIN] as Port;
-    const count = this.leftCount;
+    const isUp = port.state === PORT_UP;
     let kept = 0;
     for (let k = 0; k < count; k = (k + 1) | 0) {
-      const offset = this.left[k * 2] as number;
-      const length = this.left[k * 2 + 1] as number;
-      if (kept === 0 && port.state === PORT_UP && port.transmit(offset, length)) continue;
-      if (port.state !== PORT_UP) {
+      const offset = frames[k * 2] as number;
+      const length = frames[k * 2 + 1] as number;
+      if (!isUp) {
         this.packets.give(offset);
         this.refused++;
-        continue;
+      } else if (kept === 0 && port.transmit(offset, length)) this.accepted = (this.accepted + 1) | 0;
+      else {
+        frames[kept * 2] = offset;
+        frames[kept * 2 + 1] = length;
+        kept = (kept + 1) | 0;
       }
-      this.left[kept * 2] = offset;
-      this.left[kept * 2 + 1] = length;
-      kept = (kept + 1) | 0;
     }
-    this.leftCount = kept;
+    return kept;
   }
 }

@@ -48,8 +48,9 @@ class Segment {
     this.nics.set(unit, nic);
     const carry = (frame: Uint8Array): number => {
       this.heard.push({ from: unit, frame: frame.slice() });
-      for (const other of this.nics.keys()) if (other !== unit) this.lanes.get(`${unit}>${other}`)?.carry(frame.slice());
-      return this.world.schedule.nowMicros;
+      let leaves = this.world.schedule.nowMicros;
+      for (const other of this.nics.keys()) if (other !== unit) leaves = Math.max(leaves, (this.lanes.get(`${unit}>${other}`) as Lane).carry(frame.slice()));
+      return leaves;
     };
     nic.lane = { carry } as unknown as Lane;
   }
@@ -111,7 +112,7 @@ export class Unit {
     this.kill();
     this.starts++;
     const { world, number } = this;
-    const packets = createPacketMemory(new ArrayBuffer(512 * FRAME_BYTES));
+    const packets = createPacketMemory(new ArrayBuffer(2_048 * FRAME_BYTES));
     const ports = this.nics.map((nic, port) => new SimPort({ nic, number: port, packets, schedule: world.schedule, ringSlots: 64 }));
     const notes = {
       note: (kind: number, atMicros: number, unit: number, port: number, value: number): void => {
