@@ -34,8 +34,7 @@ export interface FuzzReport {
 
 /** Runs until `runs` packets were tried or `minutes` have passed; throws at the first promise broken, with the packet in hexadecimal. */
 export function fuzzParsers(seed: number, runs: number, minutes = Number.POSITIVE_INFINITY): FuzzReport {
-  const chance = new Chance(seed);
-  const seeds = seedPackets();
+  const mutants = new Mutants(seed);
   const routes = new Routes(plan());
   const counts = new Float64Array(DROP_NAMES.length);
   const exact = new Uint8Array(PACKET_BYTES_MOST);
@@ -46,7 +45,7 @@ export function fuzzParsers(seed: number, runs: number, minutes = Number.POSITIV
   const until = performance.now() + minutes * 60_000;
   let run = 0;
   for (; run < runs && ((run & 0xffff) !== 0 || performance.now() < until); run++) {
-    const length = mutate(chance, seeds[chance.below(seeds.length)] as Uint8Array, exact);
+    const length = mutants.next(exact);
     const isGuarded = run % GUARDED === 0;
     packet[P_OFFSET] = isGuarded ? FRAME_HEADROOM_BYTES : 0;
     packet[P_LENGTH] = length;
@@ -69,9 +68,29 @@ export function fuzzParsers(seed: number, runs: number, minutes = Number.POSITIV
   }
   return {
     runs: run,
-    seeds: seeds.length,
+    seeds: mutants.seeds,
     reasons: new Map(DROP_NAMES.map((name, k): [string, number] => [name, counts[k] as number]).filter(([, count]) => count > 0)),
   };
+}
+
+/** An endless row of damaged packets, the same for the same seed. */
+export class Mutants {
+  private readonly chance: Chance;
+  private readonly packets = seedPackets();
+
+  constructor(seed: number) {
+    this.chance = new Chance(seed);
+  }
+
+  /** How many packets they are made from. */
+  get seeds(): number {
+    return this.packets.length;
+  }
+
+  /** Writes the next one into `to`, PACKET_BYTES_MOST long; returns its length. */
+  next(to: Uint8Array): number {
+    return mutate(this.chance, this.packets[this.chance.below(this.packets.length)] as Uint8Array, to);
+  }
 }
 
 /** What later steps rely on when check() found nothing wrong: all of it lies inside the packet. */
