@@ -96,11 +96,7 @@ export class Replicas {
     this.counters = tables.counters.f;
     this.doubles = replicatedDoubles();
     const isDouble = (at: number) => this.doubles.includes(at) || this.doubles.includes(at - 1);
-    const isIdentity = (at: number) =>
-      (at >= S_KEY && at < S_KEY + KEY_WORDS) ||
-      (at >= S_KEY + KEY_STRIDE && at < S_KEY + KEY_STRIDE + KEY_WORDS) ||
-      (at >= S_ID_SERIAL && at <= S_EPOCH) ||
-      at === S_OWNER;
+    const isIdentity = (at: number) => (at >= S_KEY && at < S_KEY + KEY_WORDS) || (at >= S_KEY + KEY_STRIDE && at < S_KEY + KEY_STRIDE + KEY_WORDS) || (at >= S_ID_SERIAL && at <= S_EPOCH) || at === S_OWNER;
     this.allWords = replicatedWords().filter((at) => !isDouble(at));
     this.stateWords = this.allWords.filter((at) => !isIdentity(at) && at !== S_STATE);
     this.guardCounter = new Int32Array(sessions.capacity);
@@ -291,8 +287,7 @@ export class Replicas {
     const sessions = this.sessions;
     const i = sessions.i;
     const otherAt = other * ROW_WORDS;
-    const mine =
-      i[otherAt + S_OWNER] === sessions.me || (!this.roles.rejoining && (this.roles.disposition(i[otherAt + S_OWNER] as number) & 0xff) === OWNER_ADOPT);
+    const mine = i[otherAt + S_OWNER] === sessions.me || (!this.roles.rejoining && (this.roles.disposition(i[otherAt + S_OWNER] as number) & 0xff) === OWNER_ADOPT);
     const creator = creatorOf(i, at);
     const otherCreator = creatorOf(i, otherAt);
     if (creator === otherCreator) {
