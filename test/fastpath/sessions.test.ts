@@ -186,3 +186,19 @@ test("property: the wheel gives each row once, not before its time, and within o
   );
   t.pass();
 });
+
+test("the wheel keeps its times when the clock passes 2^31 and 2^32 milliseconds", async (t) => {
+  for (const start of [2 ** 31 - 5_000, 2 ** 32 - 5_000]) {
+    const wheel = new ExpiryWheel(2, 64, start);
+    // As the engine has the time, and as the judge has it (int32).
+    wheel.schedule(0, start, 9_000);
+    wheel.schedule(1, start | 0, 2_000);
+    const seen: number[] = [];
+    for (let now = start; now < start + 12_000; now += 50) {
+      const row = wheel.due(now);
+      if (row >= 0) seen.push(row, Math.round((now - start) / 1_000));
+      if (row >= 0 && row === 1 && now < start + 6_000) wheel.schedule(1, now | 0, 4_000);
+    }
+    t.same(seen, [1, 2, 1, 6, 0, 9]);
+  }
+});

@@ -3,6 +3,8 @@
 //
 //   slot(now) → row ⇄ row ⇄ row      doubly linked through two Int32Arrays, private, rebuilt at adoption
 
+// Times are milliseconds in 32 bits, compared by difference: the clock may run past 2^31 (25 days).
+
 const SLOTS = 4_096;
 const NONE = -1;
 
@@ -12,24 +14,27 @@ export class ExpiryWheel {
   private readonly previous: Int32Array;
   /** Slot of each row, or NONE. */
   private readonly slotOf: Int32Array;
-  /** The slot that is being emptied, and where in time it stands. */
-  private cursor: number;
-  readonly slotMillis: number;
+  /** When the slot that is being emptied began. */
+  private cursorMillis: number;
+  private readonly slotMillis: number;
+  private readonly slotShift: number;
 
-  /** `slotMillis`: resolution; a deadline beyond SLOTS × slotMillis is looked at once per turn. */
+  /** `slotMillis`: resolution, a power of two; a deadline beyond SLOTS × slotMillis is looked at once per turn. */
   constructor(rows: number, slotMillis: number, nowMillis: number) {
     this.next = new Int32Array(rows).fill(NONE);
     this.previous = new Int32Array(rows).fill(NONE);
     this.slotOf = new Int32Array(rows).fill(NONE);
     this.slotMillis = slotMillis;
-    this.cursor = Math.floor(nowMillis / slotMillis);
+    this.slotShift = 31 - Math.clz32(slotMillis);
+    this.cursorMillis = (nowMillis | 0) & -slotMillis;
   }
 
   /** Puts `row` (back) into the slot that comes up at or just after `nowMillis + delayMillis`. */
   schedule(row: number, nowMillis: number, delayMillis: number): void {
     this.cancel(row);
-    const ahead = Math.ceil((nowMillis + Math.max(delayMillis, 0)) / this.slotMillis) - this.cursor;
-    const slot = (this.cursor + Math.min(Math.max(ahead, 1), SLOTS - 1)) & (SLOTS - 1);
+    const deadline = (nowMillis + (delayMillis > 0 ? delayMillis : 0) + this.slotMillis - 1) | 0;
+    const ahead = ((deadline - this.cursorMillis) | 0) >> this.slotShift;
+    const slot = ((this.cursorMillis >>> this.slotShift) + (ahead < 1 ? 1 : ahead < SLOTS ? ahead : SLOTS - 1)) & (SLOTS - 1);
     const head = this.heads[slot] as number;
     this.next[row] = head;
     this.previous[row] = NONE;
@@ -51,16 +56,16 @@ export class ExpiryWheel {
 
   /** Takes one row whose time has come, or -1 when none is due. Call with a budget: a step must stay short. */
   due(nowMillis: number): number {
-    const target = Math.floor(nowMillis / this.slotMillis);
-    while (this.cursor <= target) {
-      const row = this.heads[this.cursor & (SLOTS - 1)] as number;
+    const now = nowMillis | 0;
+    for (;;) {
+      const row = this.heads[(this.cursorMillis >>> this.slotShift) & (SLOTS - 1)] as number;
       if (row !== NONE) {
         this.cancel(row);
         return row;
       }
-      if (this.cursor === target) return NONE;
-      this.cursor++;
+      const after = (this.cursorMillis + this.slotMillis) | 0;
+      if (((now - after) | 0) < 0) return NONE;
+      this.cursorMillis = after;
     }
-    return NONE;
   }
 }
