@@ -147,7 +147,7 @@ export class Exchange implements RecordReceiver {
 
   lost(unit: number): void {
     this.replication.end(unit);
-    this.sweeps.stop(unit);
+    this.sweeps.lost(unit);
     this.proof.reset(unit, this.nowMicros);
     this.rejoin.lost(unit);
   }

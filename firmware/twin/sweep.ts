@@ -67,6 +67,9 @@ class PeerSweeps {
   deleted = 0;
   doneNumber = 0;
   readonly deletingBuckets = new Int32Array(BUCKET_WORDS);
+
+  /** Row at which the walk stands that takes back what the peer had acknowledged; -1 = none under way. */
+  forgetting = -1;
 }
 
 export class Sweeps {
@@ -131,11 +134,18 @@ export class Sweeps {
     peer.incomingKnown = false;
     peer.incomingOpen = false;
     peer.deleting = -1;
+    // The walk that marks takes acknowledgements back as well.
+    peer.forgetting = -1;
     this.stop(unit);
   }
 
-  /** The association is lost: nothing is under way any more. */
-  stop(unit: number): void {
+  /** The association is lost: nothing is under way any more, and no row counts as replicated there until the peer says so again. */
+  lost(unit: number): void {
+    this.stop(unit);
+    (this.peers[unit] as PeerSweeps).forgetting = 0;
+  }
+
+  private stop(unit: number): void {
     const peer = this.peers[unit] as PeerSweeps;
     peer.state = IDLE;
     peer.anyWanted = false;
@@ -205,8 +215,10 @@ export class Sweeps {
   step(nowMicros: number): void {
     for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
       const pending = this.journal.pending[unit] as Pending | null;
-      if (pending === null || !pending.receiving) continue;
+      if (pending === null) continue;
       const peer = this.peers[unit] as PeerSweeps;
+      if (peer.forgetting >= 0) this.forgetSlice(unit, peer);
+      if (!pending.receiving) continue;
       if (peer.deleting >= 0) this.deleteSlice(unit, peer);
       if (peer.state === IDLE && peer.anyWanted) {
         peer.buckets.set(peer.wanted);
@@ -271,6 +283,16 @@ export class Sweeps {
     }
     peer.cursor = end;
     if (end === this.sessions.capacity) peer.state = SENDING;
+  }
+
+  private forgetSlice(unit: number, peer: PeerSweeps): void {
+    const i = this.sessions.i;
+    const end = Math.min(peer.forgetting + ROWS_SCANNED_PER_BREATH, this.sessions.capacity);
+    for (let row = peer.forgetting; row < end; row = (row + 1) | 0) {
+      const replica = row * ROW_WORDS + S_REPLICA;
+      if ((i[replica] as number) !== 0) i[replica] = (i[replica] as number) & ~(0x101 << unit);
+    }
+    peer.forgetting = end === this.sessions.capacity ? -1 : end;
   }
 
   private deleteSlice(unit: number, peer: PeerSweeps): void {

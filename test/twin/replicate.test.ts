@@ -217,6 +217,19 @@ test("a full table refuses, the refusal is counted, and the row does not count a
   );
 });
 
+test("a peer that is lost holds nothing that counts, until it says so again", async (t) => {
+  const { wire, a, b } = pair(12);
+  const row = a.open(1, 2);
+  wire.run(10);
+  t.equal(a.word(row, S_REPLICA), 1 << B1);
+  wire.cut(a, b);
+  wire.run(2);
+  t.equal(a.word(row, S_REPLICA), 0);
+  wire.connect(a, b);
+  wire.run(10);
+  t.equal(a.word(row, S_REPLICA), 1 << B1);
+});
+
 test("half-open rows go last", async (t) => {
   const { wire, a } = pair(9);
   const order: number[] = [];
