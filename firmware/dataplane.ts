@@ -9,6 +9,7 @@
 // Usage: see USAGE.
 
 import { readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { parseArgs } from "node:util";
 import { createClock } from "./hal/linux/clock.ts";
 import { createEntropy } from "./hal/linux/entropy.ts";
@@ -67,5 +68,7 @@ function report(sentence: string): void {
 // Ctrl-C reaches the whole process group; the manager says when to stop.
 process.on("SIGINT", () => {});
 const { dataplane, idle } = open();
+// Node keeps its compile cache at an orderly exit only. The next start may follow a kill -9, and it counts: 360 ms of loading become 80.
+flushCompileCache();
 while (!dataplane.isStopping) if (dataplane.breathe() === 0) idle.wait(TICK_MILLIS);
 dataplane.stop();
