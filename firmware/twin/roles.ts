@@ -471,12 +471,8 @@ export class Roles implements Standing {
     const state = (this.liveness as Liveness).state(unit);
     const known = ownerWord(unit, this.incarnations[unit] as number);
     if (state === ALIVE && owner === known) return OWNER_ELSEWHERE | (unit << 8);
-    if (state === ALIVE && (owner & 0xffffff) < (known & 0xffffff) && owner !== this.orphans[unit]) {
-      // From before anybody remembers: the rule alone says who.
-      const successor = this.designated(unit);
-      if (successor === this.unit) return OWNER_ADOPT;
-      return successor === 0 ? OWNER_UNKNOWN : OWNER_ELSEWHERE | (successor << 8);
-    }
+    // An earlier incarnation that no peer remembers, so nobody took its rows: they are its own still.
+    if (state === ALIVE && (owner & 0xffffff) < (known & 0xffffff) && owner !== this.orphans[unit]) return OWNER_ELSEWHERE | (unit << 8);
     if (state === ALIVE || state === DEAD) return OWNER_UNKNOWN;
     return this.setting | (unit << 8);
   }
