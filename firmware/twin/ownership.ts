@@ -58,7 +58,7 @@ export class Ownership {
       const at = row * ROW_WORDS;
       const kind = (i[at + S_STATE] as number) & 0xff;
       if (kind === STATE_FREE || kind === STATE_TOMBSTONE || i[at + S_OWNER] === this.sessions.me) continue;
-      if ((this.roles.disposition(i[at + S_OWNER] as number) & 0xff) !== OWNER_ADOPT) continue;
+      if (this.roles.disposition(i[at + S_OWNER] as number) !== OWNER_ADOPT) continue;
       this.sessions.adopt(row, nowMillis);
       this.adopted = (this.adopted + 1) | 0;
       budget = (budget - 1) | 0;

@@ -55,7 +55,7 @@ const C_YIELDED = counterRow("conflicts-yielded");
 const C_LOST = counterRow("sessions-lost");
 const EVENT_CONFLICT = eventKind("conflict-resolved");
 
-/** Who decides for an owner word: roles.ts, as the fastpath asks it (OWNER_* | unit << 8). */
+/** Who decides for an owner word: roles.ts, as the fastpath asks it (OWNER_* | unit << 8). Plain OWNER_ADOPT: this unit succeeds that owner. */
 export interface Dispositions {
   disposition(ownerWord: number): number;
   /** While true nothing may be adopted: a peer may be about to show a newer state. */
@@ -126,6 +126,7 @@ export class Replicas {
     i[S_CREATED] = (this.nowMillis - d.ageMillis) | 0;
     const row = this.sessions.findById(i[S_ID_SERIAL] as number, i[S_ID_CREATOR] as number, i[S_ID_INCARNATION] as number);
     const result = row === NOT_FOUND ? this.unknown(from, d, counter) : this.known(from, row, d, counter, sweeping);
+    if (result === ACKNOWLEDGE) this.inherit(i);
     if (result === ACKNOWLEDGE) this.counters[C_APPLIED] = (this.counters[C_APPLIED] as number) + 1;
     if (result === REFUSE) this.counters[C_REFUSED] = (this.counters[C_REFUSED] as number) + 1;
     return result;
@@ -183,6 +184,18 @@ export class Replicas {
   forget(row: number): void {
     this.dropped.clear(row);
     this.yields.forget(row);
+  }
+
+  /** Rows of this owner are this unit's by a succession (not by the partition setting: that is for packets, not for walks). */
+  private isInherited(owner: number): boolean {
+    return owner !== this.sessions.me && !this.roles.rejoining && this.roles.disposition(owner) === OWNER_ADOPT;
+  }
+
+  /** A record may name an owner whom this unit has succeeded meanwhile: the sender did not know yet. The row is ours. */
+  private inherit(i: Int32Array): void {
+    if (!this.isInherited(i[S_OWNER] as number)) return;
+    const row = this.sessions.findById(i[S_ID_SERIAL] as number, i[S_ID_CREATOR] as number, i[S_ID_INCARNATION] as number);
+    if (row !== NOT_FOUND && !this.isTombstone(row) && this.sessions.i[row * ROW_WORDS + S_OWNER] === i[S_OWNER]) this.sessions.adopt(row, this.nowMillis);
   }
 
   private isTombstone(row: number): boolean {
@@ -287,7 +300,7 @@ export class Replicas {
     const sessions = this.sessions;
     const i = sessions.i;
     const otherAt = other * ROW_WORDS;
-    const mine = i[otherAt + S_OWNER] === sessions.me || (!this.roles.rejoining && (this.roles.disposition(i[otherAt + S_OWNER] as number) & 0xff) === OWNER_ADOPT);
+    const mine = i[otherAt + S_OWNER] === sessions.me || this.isInherited(i[otherAt + S_OWNER] as number);
     const creator = creatorOf(i, at);
     const otherCreator = creatorOf(i, otherAt);
     if (creator === otherCreator) {

@@ -271,7 +271,7 @@ export class Sweeps {
       if (kind === STATE_FREE) continue;
       const owner = i[at + S_OWNER] as number;
       if (owner !== this.sessions.me) {
-        if (kind === STATE_TOMBSTONE || this.roles.rejoining || (this.roles.disposition(owner) & 0xff) !== OWNER_ADOPT) continue;
+        if (kind === STATE_TOMBSTONE || this.roles.rejoining || this.roles.disposition(owner) !== OWNER_ADOPT) continue;
         this.sessions.adopt(row, nowMillis);
       }
       const bucket = bucketOf(i, at);

@@ -175,6 +175,30 @@ test("two units adopted one session in the same epoch: the lower one keeps it", 
   t.equal(b.tables.header.i[13], 0);
 });
 
+test("both sites took the other for dead: a record that names an owner whom its receiver succeeded makes the receiver the owner", async (t) => {
+  const { wire, a, b } = pair(13);
+  const row = b.open(1, 2);
+  wire.run(10);
+  wire.cut(a, b);
+  const before = { a: a.sessions.me, b: b.sessions.me };
+  // Each claims the other; of the ring, A's claim turns out to be void.
+  a.succession(before.b, A1);
+  wire.run(5);
+  t.equal(a.word(a.counterpart(b, row), S_EPOCH), 2, "A1 has adopted it");
+  b.succession(before.a, B1);
+  b.succession(before.b, A1);
+  b.successors.delete(before.b);
+  b.successors.set(before.b, B1);
+  wire.run(5);
+  wire.connect(a, b);
+  wire.run(2);
+  // Only now A1 hears that it is succeeded; its row has arrived at B1 meanwhile.
+  a.successors.delete(before.b);
+  a.succession(before.a, B1);
+  t.ok(wire.until(2_000, () => proven(a, b)), `${ids(a)} ${ids(b)}`);
+  t.equal(b.word(row, S_OWNER), b.sessions.me);
+});
+
 test("a unit rejoins with an older checkpoint: no old row wins over a newer one", async (t) => {
   const { wire, a, b } = pair(8);
   const rows = Array.from({ length: 30 }, (_, k) => a.open(k + 1, 2));
