@@ -7,7 +7,7 @@ import { type ExchangeOptions, type ExchangeResult, exchangeWith, startDownload,
 import { IS_FORWARDING, inStepWith, type Lab } from "./lab.ts";
 import { type LabHost, SERVICE3 } from "./picture.ts";
 import type { ScenarioName, ScenarioResult } from "./result.ts";
-import { inNamespace, moveUserPath, packetsOnWire, setTwinLink } from "./topology.ts";
+import { inNamespace, lostOnCables, moveUserPath, packetsOnWire, setTwinLink } from "./topology.ts";
 import type { Unit } from "./unit.ts";
 
 /** Figures of a result; what is unknown stays away. */
@@ -51,7 +51,7 @@ interface Replies {
   readonly queried: number;
   readonly handedHere: number;
   readonly handedBack: number;
-  /** Frames that found a receive ring full, by unit. */
+  /** Frames that found a receive ring full, on the cable or in the port. */
   readonly missedByA1: number;
   readonly missedByB1: number;
 }
@@ -66,8 +66,8 @@ function countReplies({ units }: Lab, protocol: "tcp" | "udp"): Replies {
     queried: B1.counter("queried"),
     handedHere: A1.counter("handed-here"),
     handedBack: A1.counter("handed-back-none") + A1.counter("handed-back-owner"),
-    missedByA1: A1.number(MISSED),
-    missedByB1: B1.number(MISSED),
+    missedByA1: A1.number(MISSED) + lostOnCables("A1"),
+    missedByB1: B1.number(MISSED) + lostOnCables("B1"),
   };
 }
 
@@ -180,11 +180,11 @@ async function untilFlowing(lab: Lab, transfer: Transfer, bytes: number): Promis
 
 async function dataplaneKilled(lab: Lab): Promise<Measured> {
   const { A1 } = lab.units;
-  const before = A1.query("SELECT started_at, incarnation FROM live_header")[0];
+  const startedAt = A1.number("SELECT started_at FROM live_header");
   const transfer = startDownload("service1", SERVICE3.address4, { rate: PACED_BYTES_PER_SECOND });
   await untilFlowing(lab, transfer, 12 * MEBIBYTE);
   lab.say(`kill -9 of A1's dataplane (process ${A1.killDataplane()})`);
-  const restartedSql = `SELECT started_at > ${Number(before?.["started_at"])} AND role = 'active' FROM live_header`;
+  const restartedSql = `SELECT started_at > ${startedAt} AND role = 'active' FROM live_header`;
   const killedAt = performance.now();
   await A1.until("forwarding again", restartedSql, 5_000);
   lab.say(
@@ -193,13 +193,15 @@ async function dataplaneKilled(lab: Lab): Promise<Measured> {
   const result = await transfer.finished;
   const measured = { ...figuresOf(result), handedOff: A1.counter("handed-here") };
   mustBeIntact(result, measured);
-  const incarnation = A1.number("SELECT incarnation FROM live_header");
+  const adopted = A1.number("SELECT coalesce(max(value), 0) FROM live_events WHERE kind = 'rows-adopted'");
   must(
     incarnation === Number(before?.["incarnation"]),
     `A1 did not keep its rows: its incarnation went from ${before?.["incarnation"]} to ${incarnation}`,
     measured,
   );
-  return { ...measured, detail: `it completes; ${result.gapMs} ms without a byte` };
+  const keeper = String(A1.query("SELECT owner FROM sessions WHERE protocol = 'tcp' AND destination_port = 8080 LIMIT 1")[0]?.["owner"] ?? "nobody");
+  lab.say(`it adopted ${adopted} rows; the download's owner is ${keeper} now`);
+  return { ...measured, detail: `A1 adopts its rows, it completes; ${result.gapMs} ms without a byte` };
 }
 
 /** The session of the running download, as a unit sees it. */

@@ -146,6 +146,18 @@ export function packetsOnWire(service: "service1" | "service3", protocol: "tcp" 
   return Number(/packets (\d+)/.exec(text)?.[1] ?? 0);
 }
 
+/** Packets that found the ring of a unit's ports full, so that they were lost on the cable to it, since the lab was built. */
+export function lostOnCables(unit: LabUnit): number {
+  const text = inNamespace(
+    SWITCHES,
+    `cat /sys/class/net/${unit}-one/statistics/tx_dropped /sys/class/net/${unit}-three/statistics/tx_dropped /sys/class/net/${unit}-twin/statistics/tx_dropped`,
+  );
+  return text
+    .trim()
+    .split("\n")
+    .reduce((sum, line) => sum + Number(line), 0);
+}
+
 const HOST_SETTINGS = `
 sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
 ip link set lo up`;
