@@ -166,6 +166,15 @@ async function buildOwnAddon(problems) {
   }
 }
 
+/** tap builds its Test class from the plugins that .taprc names, once per installation. */
+async function buildTap(problems) {
+  const mark = join(MODULES, ".tap-built");
+  const wanted = readFileSync(join(ROOT, ".taprc"), "utf8");
+  if (existsSync(mark) && readFileSync(mark, "utf8") === wanted) return;
+  if (await run("building tap", NODE, [join(MODULES, ".bin", "tap"), "build"])) writeFileSync(mark, wanted);
+  else problems.push("tap did not build: no tests");
+}
+
 async function main() {
   const hash = inputsHash();
   const started = process.hrtime.bigint();
@@ -180,8 +189,7 @@ async function main() {
   }
   await buildAddons(problems, version);
   await buildOwnAddon(problems);
-  // tap builds its Test class from the plugins that .taprc names.
-  if (!(await run("building tap", NODE, [join(MODULES, ".bin", "tap"), "build"]))) problems.push("tap did not build: no tests");
+  await buildTap(problems);
   for (const problem of problems) log(problem);
   const seconds = Number((process.hrtime.bigint() - started) / 1_000_000_000n);
   if (problems.length === 0) {

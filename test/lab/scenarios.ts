@@ -194,11 +194,7 @@ async function dataplaneKilled(lab: Lab): Promise<Measured> {
   const measured = { ...figuresOf(result), handedOff: A1.counter("handed-here") };
   mustBeIntact(result, measured);
   const adopted = A1.number("SELECT coalesce(max(value), 0) FROM live_events WHERE kind = 'rows-adopted'");
-  must(
-    incarnation === Number(before?.["incarnation"]),
-    `A1 did not keep its rows: its incarnation went from ${before?.["incarnation"]} to ${incarnation}`,
-    measured,
-  );
+  must(adopted > 0, "A1 adopted none of its rows", measured);
   const keeper = String(A1.query("SELECT owner FROM sessions WHERE protocol = 'tcp' AND destination_port = 8080 LIMIT 1")[0]?.["owner"] ?? "nobody");
   lab.say(`it adopted ${adopted} rows; the download's owner is ${keeper} now`);
   return { ...measured, detail: `A1 adopts its rows, it completes; ${result.gapMs} ms without a byte` };
