@@ -14,6 +14,8 @@ export const CRASH_WINDOW_MILLIS = 10_000;
 /** A running process. */
 export interface Child {
   readonly pid: number;
+  /** Called once, before the exit, when the process is seen to die; not by every child. */
+  onDying?(listener: () => void): void;
   /** Called once. */
   onExit(listener: (code: number | null, signal: string | null) => void): void;
   kill(signal: "SIGTERM" | "SIGKILL"): void;
@@ -26,7 +28,7 @@ export interface KeeperOptions {
   /** Starts the process. May throw: that counts as a crash. */
   spawn(): Child;
   nowMillis(): number;
-  /** After a crash, before the restart. */
+  /** As soon as it is known that it crashed, before the restart. */
   onCrash(): void;
   /** When it stays down. */
   onFailed(): void;
@@ -40,6 +42,7 @@ export class Keeper {
   private readonly options: KeeperOptions;
   private readonly crashes: number[] = [];
   private stopped: (() => void) | undefined;
+  private isCrashTold = false;
 
   constructor(options: KeeperOptions) {
     this.options = options;
@@ -59,6 +62,10 @@ export class Keeper {
     const { child } = this;
     const text = running === undefined ? `The ${name} runs` : `The ${name} of an earlier manager still runs and is kept`;
     log.note("notice", `${name}-spawned`, `${text} (process ${child.pid}).`, { pid: child.pid });
+    this.isCrashTold = false;
+    child.onDying?.(() => {
+      if (this.state === "running" && this.child === child) this.tellCrash();
+    });
     child.onExit((code, signal) => this.exited(code, signal));
   }
 
@@ -115,7 +122,13 @@ export class Keeper {
       this.options.onFailed();
       return;
     }
-    this.options.onCrash();
+    this.tellCrash();
     this.start();
+  }
+
+  private tellCrash(): void {
+    if (this.isCrashTold) return;
+    this.isCrashTold = true;
+    this.options.onCrash();
   }
 }
