@@ -10,10 +10,8 @@
 // A peer is *linked* when keys are agreed and the twin path works both ways: only then do records flow. Heartbeats and
 // greetings go on every path, so that a cut twin path is not taken for a death, nor a restart behind it for silence.
 
-import { eventKind } from "../fastpath/event-kinds.ts";
 import type { EventRing } from "../fastpath/events.ts";
-import { word } from "../fastpath/memory/layout.ts";
-import { counterRow, MEMBERS, SESSIONS, type Tables } from "../fastpath/memory/tables.ts";
+import { SESSIONS, type Tables } from "../fastpath/memory/tables.ts";
 import { type Entropy, type PacketMemory, PORT_UP, type Port, SEAL_HEADER_BYTES, SEAL_TAG_BYTES, type Sealer } from "../hal/contracts.ts";
 import { HELLO_ANSWER_MILLIS, HELLO_MILLIS, HELLOS_PER_BREATH, PACKET_BYTES_MOST, TWIN_MTU_BYTES, UNITS } from "../limits.ts";
 import type { PlannedPeer } from "../plan.ts";
@@ -55,32 +53,10 @@ import { BROADCAST_MAC, GROUP_MAC, Outbox } from "./outbox.ts";
 import { Paths } from "./paths.ts";
 import { MtuProbe } from "./probe.ts";
 import { ReplayWindows } from "./replay.ts";
-
-const MEMBER_WORDS = MEMBERS.strideWords;
-const M_LAST_HEARD = word(MEMBERS, "lastHeard");
-const M_TWIN_PATH = word(MEMBERS, "twinPath");
-const M_DATA_PATH = word(MEMBERS, "dataPath");
-const M_ROUND_TRIP = word(MEMBERS, "roundTrip");
-const M_HEARTBEATS_F64 = word(MEMBERS, "heartbeatsReceived") >> 1;
-const M_REJECTED_F64 = word(MEMBERS, "framesRejected") >> 1;
-const M_ASSOCIATED = word(MEMBERS, "associated");
-const M_MTU = word(MEMBERS, "mtu");
-const FRAMES_SEALED = counterRow("frames-sealed");
-const FRAMES_OPENED = counterRow("frames-opened");
-const FRAMES_REJECTED = counterRow("frames-rejected");
-
-const EVENT_ASSOCIATED = eventKind("peer-associated");
-const EVENT_LOST = eventKind("peer-lost");
-const EVENT_PATH_UP = eventKind("path-up");
-const EVENT_PATH_DOWN = eventKind("path-down");
-const EVENT_KEY_REJECTED = eventKind("key-rejected");
-const EVENT_DIFFERS = eventKind("agreement-differs");
-const EVENT_REJECTED = eventKind("frames-rejected");
+import { LinkReport } from "./report.ts";
 
 /** Paths are looked at this often, however fast the loop runs. */
 const CHECK_MICROS = 1_000;
-/** The same complaint about a peer is repeated this often at most. */
-const COMPLAINT_MICROS = 10_000_000;
 const SEALED_OVERHEAD_BYTES = SEAL_HEADER_BYTES + SEAL_TAG_BYTES;
 
 /** This unit's standing among its peers, as heartbeats tell it; roles.ts keeps it. */
@@ -138,10 +114,8 @@ export class Link implements Channel, Opened {
   private readonly packets: PacketMemory;
   private readonly ports: readonly (Port | null)[];
   private readonly twinPort: Port;
-  private readonly twinNumber: number;
   private readonly standing: Standing;
-  private readonly notes: Pick<EventRing, "note">;
-  private readonly tables: Pick<Tables, "members" | "counters">;
+  private readonly report: LinkReport;
   private readonly greeter: Greeter;
   private readonly inbox: Inbox;
   private readonly outbox: Outbox;
@@ -159,13 +133,7 @@ export class Link implements Channel, Opened {
   private readonly isFresh = new Uint8Array(UNITS);
   private readonly helloDue = new Float64Array(UNITS);
   private readonly answerDue = new Float64Array(UNITS);
-  private readonly complaintDue = new Float64Array(UNITS);
-  private readonly rejectionDue = new Float64Array(UNITS);
-  private readonly rejectedTold = new Float64Array(UNITS);
   private readonly keyReady = new Int32Array(UNITS).fill(-1);
-  private countedSealed = 0;
-  private countedOpened = 0;
-  private countedRejected = 0;
 
   /** Throws when the secret is too short or there is no twin port. */
   constructor(options: LinkOptions) {
@@ -177,13 +145,10 @@ export class Link implements Channel, Opened {
     this.bytes = options.packets.bytes;
     this.view = options.packets.view;
     this.twinPort = twinPort;
-    this.twinNumber = options.twinPort;
     this.ports = Array.from({ length: PATHS }, (_, path) =>
       path === PATH_TWIN ? twinPort : path - 1 === options.twinPort ? null : (options.ports[path - 1] ?? null),
     );
     this.standing = options.standing;
-    this.notes = options.notes;
-    this.tables = options.tables;
     this.heartbeatMicros = options.heartbeatMillis * 1000;
     this.detectMicros = this.heartbeatMicros * options.heartbeatMisses;
     this.paths = new Paths(this.ports, this.detectMicros);
@@ -194,6 +159,14 @@ export class Link implements Channel, Opened {
     const shared = { unit: options.unit, packets: options.packets, sealer: options.sealer, associations: this.associations };
     this.outbox = new Outbox({ ...shared, ports: this.ports });
     this.inbox = new Inbox({ ...shared, twinPort, windows: house.windows, opened: this });
+    this.report = new LinkReport({
+      tables: options.tables,
+      notes: options.notes,
+      paths: this.paths,
+      inbox: this.inbox,
+      outbox: this.outbox,
+      twinPort: options.twinPort,
+    });
     this.greeter = new Greeter({
       packets: options.packets,
       house,
@@ -237,9 +210,9 @@ export class Link implements Channel, Opened {
       if (!association.confirmed && nowMicros >= (this.helloDue[unit] as number)) this.greetEverywhere(association);
       if (!isBeatDue) continue;
       if (association.agreed) this.beatEverywhere(association);
-      this.tell(unit);
+      this.report.tell(unit, nowMicros);
     }
-    if (isBeatDue) this.count();
+    if (isBeatDue) this.report.count();
   }
 
   /** Last in each breath: seals and transmits everything, and flushes the twin port. Data ports are flushed by their user. */
@@ -286,10 +259,10 @@ export class Link implements Channel, Opened {
     const body = header + SEAL_HEADER_BYTES;
     if (result === HELLO_FORGED) {
       this.inbox.rejected[unit] = (this.inbox.rejected[unit] as number) + 1;
-      this.complain(unit, EVENT_KEY_REJECTED);
+      this.report.keyRejected(unit, this.nowMicros);
       return;
     }
-    if (result === HELLO_DIFFERS) this.complain(unit, EVENT_DIFFERS);
+    if (result === HELLO_DIFFERS) this.report.agreementDiffers(unit, this.nowMicros);
     const wantsAnswer = ((this.bytes[body + H_FLAGS] as number) & HELLO_WANTS_ANSWER) !== 0;
     const isAccepted = result === HELLO_ACCEPTED;
     // It answered a challenge of this moment: that proves life on this path.
@@ -335,8 +308,7 @@ export class Link implements Channel, Opened {
   private onHeartbeat(association: Association, body: number, path: number, peerPath: number): void {
     const unit = association.unit;
     const wasUp = this.paths.isUp(unit, path);
-    const beats = unit * (MEMBER_WORDS >> 1) + M_HEARTBEATS_F64;
-    this.tables.members.f[beats] = (this.tables.members.f[beats] as number) + 1;
+    this.report.heartbeat(unit);
     this.paths.beat(unit, peerPath, path, this.view, body, this.view.getInt32(body + B_SEQUENCE), this.nowMicros);
     this.standing.beat(unit, this.view, body, this.nowMicros);
     this.refresh(unit);
@@ -363,9 +335,7 @@ export class Link implements Channel, Opened {
     for (let path = 0; path < PATHS; path = (path + 1) | 0) {
       const change = paths.refresh(unit, path, this.nowMicros);
       if (change === 0) continue;
-      this.notes.note(change > 0 ? EVENT_PATH_UP : EVENT_PATH_DOWN, this.nowMicros, unit, path === PATH_TWIN ? this.twinNumber : path - 1, 0);
-      this.tables.members.i[unit * MEMBER_WORDS + M_TWIN_PATH] = paths.isUp(unit, PATH_TWIN) ? 1 : 0;
-      this.tables.members.i[unit * MEMBER_WORDS + M_DATA_PATH] = paths.isAnyDataPathUp(unit) ? 1 : 0;
+      this.report.path(unit, path, change > 0, this.nowMicros);
     }
     const works = paths.isUp(unit, PATH_TWIN) && (this.associations[unit] as Association).agreed;
     if (works && this.linked[unit] === 0) this.join(unit);
@@ -374,8 +344,7 @@ export class Link implements Channel, Opened {
 
   private join(unit: number): void {
     this.linked[unit] = 1;
-    this.tables.members.i[unit * MEMBER_WORDS + M_ASSOCIATED] = 1;
-    this.notes.note(EVENT_ASSOCIATED, this.nowMicros, unit, -1, 0);
+    this.report.linked(unit, true, this.nowMicros);
     const most = Math.min(this.twinPort.mtuBytes, (this.associations[unit] as Association).peerMtuBytes, PACKET_BYTES_MOST - ETHERNET_BYTES) & ~3;
     const probe = this.probes[unit] as MtuProbe;
     probe.reset(most, this.nowMicros);
@@ -388,8 +357,7 @@ export class Link implements Channel, Opened {
   private unlink(unit: number): void {
     if (this.linked[unit] === 0) return;
     this.linked[unit] = 0;
-    this.tables.members.i[unit * MEMBER_WORDS + M_ASSOCIATED] = 0;
-    this.notes.note(EVENT_LOST, this.nowMicros, unit, -1, 0);
+    this.report.linked(unit, false, this.nowMicros);
     this.receiver?.lost(unit);
   }
 
@@ -500,43 +468,7 @@ export class Link implements Channel, Opened {
 
   private setMtu(unit: number, mtuBytes: number): void {
     this.outbox.bodyMost[unit] = (mtuBytes - SEALED_OVERHEAD_BYTES) & ~3;
-    this.tables.members.i[unit * MEMBER_WORDS + M_MTU] = mtuBytes;
-  }
-
-  private complain(unit: number, kind: number): void {
-    if (this.nowMicros < (this.complaintDue[unit] as number)) return;
-    this.complaintDue[unit] = this.nowMicros + COMPLAINT_MICROS;
-    this.notes.note(kind, this.nowMicros, unit, -1, 0);
-  }
-
-  /** Writes what is known of a peer into its member row. */
-  private tell(unit: number): void {
-    const { i, f } = this.tables.members;
-    const at = unit * MEMBER_WORDS;
-    const heard = this.paths.lastHeard(unit);
-    i[at + M_LAST_HEARD] = heard > 0 ? (heard / 1000) | 0 : 0;
-    i[at + M_ROUND_TRIP] = this.paths.roundTripMicros[unit] as number;
-    const rejected = this.inbox.rejected[unit] as number;
-    f[(at >> 1) + M_REJECTED_F64] = rejected;
-    const since = rejected - (this.rejectedTold[unit] as number);
-    if (since === 0 || this.nowMicros < (this.rejectionDue[unit] as number)) return;
-    this.rejectionDue[unit] = this.nowMicros + COMPLAINT_MICROS;
-    this.rejectedTold[unit] = rejected;
-    this.notes.note(EVENT_REJECTED, this.nowMicros, unit, -1, since);
-  }
-
-  /** Adds what happened since the last count to the unit's counters, which outlive this start. */
-  private count(): void {
-    const { inbox, outbox } = this;
-    const counters = this.tables.counters.f;
-    let rejected = 0;
-    for (let unit = 0; unit < UNITS; unit = (unit + 1) | 0) rejected += inbox.rejected[unit] as number;
-    counters[FRAMES_SEALED] = (counters[FRAMES_SEALED] as number) + outbox.framesSealed - this.countedSealed;
-    counters[FRAMES_OPENED] = (counters[FRAMES_OPENED] as number) + inbox.framesOpened - this.countedOpened;
-    counters[FRAMES_REJECTED] = (counters[FRAMES_REJECTED] as number) + rejected - this.countedRejected;
-    this.countedSealed = outbox.framesSealed;
-    this.countedOpened = inbox.framesOpened;
-    this.countedRejected = rejected;
+    this.report.mtu(unit, mtuBytes);
   }
 }
 

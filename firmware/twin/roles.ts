@@ -3,8 +3,7 @@
 //   start, long pause ─► rejoining ─ caught up, or REJOIN_LIMIT_MILLIS ─► elected ─► active
 //                                                                           └─────► standby
 //
-// Election in a site: one active. Of two actives the higher term stays (then the lower unit); without one the best of those
-// that are heard claims: eligible before not, then the lower unit. A mate that another peer hears is there.
+// Who is elected, and who is whose heir, follows from what peers tell: census.ts.
 //
 // Succession: when a unit dies, or comes back in a new incarnation, the rows of the old one belong to one successor: its
 // site's active, or the other site's if the whole site is silent. The successor claims with one record under a new term;
@@ -14,24 +13,20 @@
 import { eventKind } from "../fastpath/event-kinds.ts";
 import type { EventRing } from "../fastpath/events.ts";
 import { word } from "../fastpath/memory/layout.ts";
-import { headerWord, MEMBER_STATE_NAMES, MEMBERS, ROLE_NAMES, type Tables } from "../fastpath/memory/tables.ts";
+import { headerWord, MEMBER_STATE_NAMES, MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
 import { OWNER_ADOPT, OWNER_ELSEWHERE, OWNER_HERE, OWNER_STOP, OWNER_UNKNOWN } from "../fastpath/partner.ts";
 import { ownerUnit, ownerWord } from "../fastpath/sessions.ts";
 import { drop } from "../fastpath/verdicts.ts";
 import { PORT_UP } from "../hal/contracts.ts";
 import { REJOIN_LIMIT_MILLIS, UNITS } from "../limits.ts";
 import type { PlannedPeer } from "../plan.ts";
+import { Census, ROLE_ACTIVE, ROLE_NONE, ROLE_REJOINING, ROLE_STANDBY } from "./census.ts";
 import { B_FLAGS, B_HEARS, B_INCARNATION, B_ROLE, B_SEEN, B_SUCCESSIONS, B_TERM, BEAT_ELIGIBLE, PATH_TWIN, RECORD_SUCCESSION } from "./frame.ts";
 import type { Standing } from "./link.ts";
 import { ABSENT, ALIVE, DEAD, type Liveness } from "./liveness.ts";
 import type { Paths } from "./paths.ts";
 import { SUCCESSION_BYTES, Successions } from "./successions.ts";
 
-export const ROLE_NONE = ROLE_NAMES.indexOf("none");
-export const ROLE_ACTIVE = ROLE_NAMES.indexOf("active");
-export const ROLE_STANDBY = ROLE_NAMES.indexOf("standby");
-export const ROLE_REJOINING = ROLE_NAMES.indexOf("rejoining");
-export const ROLE_FAIL_CLOSED = ROLE_NAMES.indexOf("fail-closed");
 const STATE_REJOINING = MEMBER_STATE_NAMES.indexOf("rejoining");
 
 const MEMBER_WORDS = MEMBERS.strideWords;
@@ -95,8 +90,7 @@ export class Roles implements Standing {
   readonly successions = new Successions();
   private readonly unit: number;
   private readonly peers: Int32Array;
-  private readonly isMate = new Uint8Array(UNITS);
-  private readonly isPeer = new Uint8Array(UNITS);
+  private readonly census: Census;
   private readonly setting: number;
   private readonly header: Int32Array;
   private readonly members: Int32Array;
@@ -113,10 +107,6 @@ export class Roles implements Standing {
   /** As peers tell, by unit. */
   private readonly incarnations = new Float64Array(UNITS);
   private readonly incarnationsBefore = new Float64Array(UNITS);
-  private readonly terms = new Float64Array(UNITS);
-  private readonly roles = new Uint8Array(UNITS);
-  private readonly beatFlags = new Uint8Array(UNITS);
-  private readonly hears = new Uint8Array(UNITS);
   private readonly hashes = new Int32Array(UNITS);
   /** Owner words of units that came back in a later incarnation: somebody must succeed them. 0 = none. */
   private readonly orphans = new Int32Array(UNITS);
@@ -130,10 +120,7 @@ export class Roles implements Standing {
   constructor(options: RolesOptions) {
     this.unit = options.unit;
     this.peers = Int32Array.from(options.peers, (peer) => peer.unit);
-    for (const peer of options.peers) {
-      this.isPeer[peer.unit] = 1;
-      if (peer.site === options.site) this.isMate[peer.unit] = 1;
-    }
+    this.census = new Census(options.unit, options.site, options.peers);
     this.setting = options.partition === "local" ? OWNER_ADOPT : OWNER_STOP;
     this.header = options.tables.header.i;
     this.members = options.tables.members.i;
@@ -150,6 +137,7 @@ export class Roles implements Standing {
   watch(liveness: Liveness, paths: Paths): void {
     this.liveness = liveness;
     this.paths = paths;
+    this.census.watch(liveness);
   }
 
   /** This unit starts, or stood still for too long: it emits nothing until it is caught up. */
@@ -194,12 +182,7 @@ export class Roles implements Standing {
 
   /** The unit that packets without a session ask: the twin's active, or 0. */
   get twinActive(): number {
-    const liveness = this.liveness as Liveness;
-    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
-      const unit = this.peers[k] as number;
-      if (this.isMate[unit] === 0 && this.roles[unit] === ROLE_ACTIVE && liveness.state(unit) === ALIVE) return unit;
-    }
-    return 0;
+    return this.census.twinActive();
   }
 
   /** A unit's owner word in its current incarnation; 0 = never heard of. */
@@ -209,7 +192,7 @@ export class Roles implements Standing {
 
   /** What `unit` says of itself: ROLE_*. */
   roleOf(unit: number): number {
-    return unit === this.unit ? this.role : (this.roles[unit] as number);
+    return unit === this.unit ? this.role : this.census.roleOf(unit);
   }
 
   /** True when the peer's last heartbeat said that it has the same successions. */
@@ -252,13 +235,10 @@ export class Roles implements Standing {
     const role = view.getUint8(body + B_ROLE);
     const term = view.getUint32(body + B_TERM);
     const incarnation = view.getUint32(body + B_INCARNATION);
-    this.beatFlags[unit] = view.getUint8(body + B_FLAGS);
-    this.hears[unit] = view.getUint8(body + B_HEARS);
     this.hashes[unit] = view.getInt32(body + B_SUCCESSIONS);
     this.seenByPeer(view.getUint32(body + B_SEEN), false, nowMicros);
-    if (role === this.roles[unit] && term === this.terms[unit] && incarnation === this.incarnations[unit]) return;
-    this.roles[unit] = role;
-    this.terms[unit] = term;
+    const isNews = this.census.hear(unit, role, term, view.getUint8(body + B_FLAGS), view.getUint8(body + B_HEARS));
+    if (!isNews && incarnation === this.incarnations[unit]) return;
     this.learn(unit, incarnation);
     this.tell(unit);
     this.recompute();
@@ -301,91 +281,22 @@ export class Roles implements Standing {
     return live > 0;
   }
 
-  /** One active per site. */
   private elect(nowMicros: number): void {
-    const flags = this.flags;
-    let isBest = true;
-    let mateActive = 0;
-    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
-      const unit = this.peers[k] as number;
-      if (this.isMate[unit] === 0 || !this.isThere(unit, nowMicros)) continue;
-      if (this.roles[unit] === ROLE_ACTIVE) mateActive = this.better(mateActive, unit);
-      else if (this.roles[unit] === ROLE_STANDBY && this.isPreferred(unit, this.beatFlags[unit] as number, this.unit, flags)) isBest = false;
+    const elected = this.census.elect(this.role, this.term, this.flags, nowMicros);
+    if (elected === ROLE_ACTIVE && this.role !== ROLE_ACTIVE) {
+      this.term = this.nextTerm();
+      this.hasClaimed = true;
     }
-    if (mateActive !== 0) {
-      const stays = this.role === ROLE_ACTIVE && this.outranks(mateActive);
-      if (!stays) this.become(ROLE_STANDBY, nowMicros);
-      return;
-    }
-    // An active without a twin port makes room for a mate that has one.
-    if (this.role === ROLE_ACTIVE) {
-      if ((flags & BEAT_ELIGIBLE) === 0 && !isBest) this.become(ROLE_STANDBY, nowMicros);
-      return;
-    }
-    if (!isBest) {
-      this.become(ROLE_STANDBY, nowMicros);
-      return;
-    }
-    this.term = this.highestTerm() + 1;
-    this.hasClaimed = true;
-    this.become(ROLE_ACTIVE, nowMicros);
+    this.become(elected, nowMicros);
   }
 
-  /** Heard here, or by a peer that is alive here: a cut between two mates alone makes no second active. */
-  private isThere(unit: number, nowMicros: number): boolean {
-    const liveness = this.liveness as Liveness;
-    if (liveness.isHeard(unit, nowMicros)) return true;
-    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
-      const other = this.peers[k] as number;
-      if (other !== unit && liveness.state(other) === ALIVE && ((this.hears[other] as number) & (1 << unit)) !== 0) return true;
-    }
-    return false;
+  private nextTerm(): number {
+    return Math.max(this.census.highestTerm(this.term), this.successions.highestTerm) + 1;
   }
 
-  private better(one: number, other: number): number {
-    if (one === 0) return other;
-    return (this.terms[other] as number) > (this.terms[one] as number) ? other : one;
-  }
-
-  /** We and a mate are active: do we stay? */
-  private outranks(mate: number): boolean {
-    const theirs = this.terms[mate] as number;
-    return this.term > theirs || (this.term === theirs && this.unit < mate);
-  }
-
-  private isPreferred(one: number, oneFlags: number, other: number, otherFlags: number): boolean {
-    const eligible = (oneFlags & BEAT_ELIGIBLE) - (otherFlags & BEAT_ELIGIBLE);
-    return eligible !== 0 ? eligible > 0 : one < other;
-  }
-
-  private highestTerm(): number {
-    let term = this.term;
-    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) term = Math.max(term, this.terms[this.peers[k] as number] as number);
-    return term;
-  }
-
-  /** The one unit that succeeds `unit`, as far as we can see: its site's active, or the other site's if nobody is left there; 0 = nobody yet. */
-  private designated(unit: number): number {
-    const site = this.siteOf(unit);
-    let mate = 0;
-    let other = 0;
-    for (let candidate = 1; candidate < UNITS; candidate = (candidate + 1) | 0) {
-      const isMe = candidate === this.unit;
-      if (candidate === unit || (!isMe && this.isPeer[candidate] === 0)) continue;
-      const isMate = this.siteOf(candidate) === site;
-      // A mate that is there but not active yet will be.
-      if (isMate && !isMe && this.roleOf(candidate) !== ROLE_ACTIVE && this.isThere(candidate, this.nowMicros)) return 0;
-      const lives = isMe ? !this.rejoining : (this.liveness as Liveness).state(candidate) === ALIVE;
-      if (!lives || this.roleOf(candidate) !== ROLE_ACTIVE) continue;
-      if (isMate) mate = candidate;
-      else other = candidate;
-    }
-    return mate !== 0 ? mate : other;
-  }
-
-  /** 0: this unit's site, 1: the other. */
-  private siteOf(unit: number): number {
-    return unit === this.unit || this.isMate[unit] === 1 ? 0 : 1;
+  /** Is it us who succeed the unit? */
+  private isHeir(unit: number): boolean {
+    return this.census.heirOf(unit, this.rejoining ? ROLE_REJOINING : this.role, this.nowMicros) === this.unit;
   }
 
   /** Claims what falls to this unit: dead units, and old incarnations of units that came back. */
@@ -396,17 +307,17 @@ export class Roles implements Standing {
       if (orphan !== 0) {
         this.orphans[unit] = 0;
         if (this.successions.follow(orphan) === 0) {
-          if (this.designated(unit) === this.unit) this.claim(orphan, nowMicros);
+          if (this.isHeir(unit)) this.claim(orphan, nowMicros);
           else this.orphans[unit] = orphan;
         }
       }
       const dead = this.deadWords[unit] as number;
-      if (dead !== 0 && this.successions.of(dead) === 0 && this.designated(unit) === this.unit) this.claim(dead, nowMicros);
+      if (dead !== 0 && this.successions.of(dead) === 0 && this.isHeir(unit)) this.claim(dead, nowMicros);
     }
   }
 
   private claim(deadWord: number, nowMicros: number): void {
-    this.term = this.highestTerm() + 1;
+    this.term = this.nextTerm();
     this.header[H_TERM] = this.term;
     this.applySuccession(deadWord, this.me, this.term, nowMicros);
   }
@@ -433,7 +344,7 @@ export class Roles implements Standing {
     this.setIncarnation(seen + 1);
     this.hooks.incarnated(this.incarnation);
     // Rows that were created meanwhile stay ours, and everybody shall know.
-    if (this.hasClaimed) this.applySuccession(old, this.me, this.highestTerm() + 1, nowMicros);
+    if (this.hasClaimed) this.applySuccession(old, this.me, this.nextTerm(), nowMicros);
   }
 
   private setIncarnation(incarnation: number): void {
@@ -467,7 +378,7 @@ export class Roles implements Standing {
     const unit = ownerUnit(owner);
     // Our own earlier incarnation, and no peer took its rows.
     if (unit === this.unit) return OWNER_ADOPT;
-    if (unit >= UNITS || this.isPeer[unit] === 0) return OWNER_UNKNOWN;
+    if (unit >= UNITS || !this.census.isPeer(unit)) return OWNER_UNKNOWN;
     const state = (this.liveness as Liveness).state(unit);
     const known = ownerWord(unit, this.incarnations[unit] as number);
     if (state === ALIVE && owner === known) return OWNER_ELSEWHERE | (unit << 8);
@@ -480,7 +391,8 @@ export class Roles implements Standing {
   private recompute(): void {
     for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
       if (unit === this.unit) this.currentWords[unit] = this.me;
-      else if (this.isPeer[unit] === 1 && (this.incarnations[unit] as number) > 0) this.currentWords[unit] = ownerWord(unit, this.incarnations[unit] as number);
+      else if (this.census.isPeer(unit) && (this.incarnations[unit] as number) > 0)
+        this.currentWords[unit] = ownerWord(unit, this.incarnations[unit] as number);
       else continue;
       this.currentAnswers[unit] = this.liveness === null ? OWNER_UNKNOWN : this.resolve(this.currentWords[unit] as number);
     }
@@ -511,7 +423,7 @@ export class Roles implements Standing {
     const current = ownerWord(unit, incarnation);
     const successor = this.successions.of(current);
     this.members[at + M_SUCCESSOR] = ownerUnit(successor);
-    this.members[at + M_TERM] = successor !== 0 ? this.successions.termOf(current) : unit === this.unit ? this.term : (this.terms[unit] as number);
+    this.members[at + M_TERM] = successor !== 0 ? this.successions.termOf(current) : unit === this.unit ? this.term : this.census.termOf(unit);
   }
 
   /** A start on tables that an earlier one left: who was who, and who had succeeded whom. */

@@ -22,6 +22,8 @@ export class Successions {
   private readonly successors = new Int32Array(CELLS);
   private readonly terms = new Float64Array(CELLS);
   hash = 0;
+  /** Of all records ever applied. */
+  highestTerm = 0;
 
   /** The record for exactly this word: its successor word, or 0. */
   of(deadWord: number): number {
@@ -56,6 +58,7 @@ export class Successions {
     this.dead[cell] = deadWord;
     this.successors[cell] = successorWord;
     this.terms[cell] = term;
+    this.highestTerm = Math.max(this.highestTerm, term);
     this.rehash();
     return true;
   }

@@ -4,7 +4,7 @@ import { test } from "tap";
 import { OWNER_ADOPT, OWNER_ELSEWHERE, OWNER_HERE, OWNER_STOP, OWNER_UNKNOWN } from "../../firmware/fastpath/partner.ts";
 import { ownerWord } from "../../firmware/fastpath/sessions.ts";
 import { drop } from "../../firmware/fastpath/verdicts.ts";
-import { ROLE_ACTIVE, ROLE_REJOINING, ROLE_STANDBY } from "../../firmware/twin/roles.ts";
+import { ROLE_ACTIVE, ROLE_REJOINING, ROLE_STANDBY } from "../../firmware/twin/census.ts";
 import { MemberBrain, type MemberOptions } from "./brains.ts";
 import { Wire } from "./wire.ts";
 

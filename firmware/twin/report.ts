@@ -1,0 +1,135 @@
+// What the link shows of itself: its part of the member rows, its counters, its events. It only ever writes.
+
+import { eventKind } from "../fastpath/event-kinds.ts";
+import type { EventRing } from "../fastpath/events.ts";
+import { word } from "../fastpath/memory/layout.ts";
+import { counterRow, MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
+import { UNITS } from "../limits.ts";
+import { PATH_TWIN } from "./frame.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Paths } from "./paths.ts";
+
+const MEMBER_WORDS = MEMBERS.strideWords;
+const M_LAST_HEARD = word(MEMBERS, "lastHeard");
+const M_TWIN_PATH = word(MEMBERS, "twinPath");
+const M_DATA_PATH = word(MEMBERS, "dataPath");
+const M_ROUND_TRIP = word(MEMBERS, "roundTrip");
+const M_HEARTBEATS_F64 = word(MEMBERS, "heartbeatsReceived") >> 1;
+const M_REJECTED_F64 = word(MEMBERS, "framesRejected") >> 1;
+const M_ASSOCIATED = word(MEMBERS, "associated");
+const M_MTU = word(MEMBERS, "mtu");
+const FRAMES_SEALED = counterRow("frames-sealed");
+const FRAMES_OPENED = counterRow("frames-opened");
+const FRAMES_REJECTED = counterRow("frames-rejected");
+
+const EVENT_ASSOCIATED = eventKind("peer-associated");
+const EVENT_LOST = eventKind("peer-lost");
+const EVENT_PATH_UP = eventKind("path-up");
+const EVENT_PATH_DOWN = eventKind("path-down");
+const EVENT_KEY_REJECTED = eventKind("key-rejected");
+const EVENT_DIFFERS = eventKind("agreement-differs");
+const EVENT_REJECTED = eventKind("frames-rejected");
+
+/** The same complaint about a peer is repeated this often at most. */
+const COMPLAINT_MICROS = 10_000_000;
+
+export interface LinkReportParts {
+  readonly tables: Pick<Tables, "members" | "counters">;
+  readonly notes: Pick<EventRing, "note">;
+  readonly paths: Paths;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  /** Number of the twin port. */
+  readonly twinPort: number;
+}
+
+export class LinkReport {
+  private readonly i: Int32Array;
+  private readonly f: Float64Array;
+  private readonly counters: Float64Array;
+  private readonly notes: Pick<EventRing, "note">;
+  private readonly paths: Paths;
+  private readonly inbox: Inbox;
+  private readonly outbox: Outbox;
+  private readonly twinPort: number;
+  /** By unit: when each complaint may be made again. */
+  private readonly keyDue = new Float64Array(UNITS);
+  private readonly differsDue = new Float64Array(UNITS);
+  private readonly rejectedDue = new Float64Array(UNITS);
+  private readonly rejectedTold = new Float64Array(UNITS);
+  private countedSealed = 0;
+  private countedOpened = 0;
+  private countedRejected = 0;
+
+  constructor(parts: LinkReportParts) {
+    this.i = parts.tables.members.i;
+    this.f = parts.tables.members.f;
+    this.counters = parts.tables.counters.f;
+    this.notes = parts.notes;
+    this.paths = parts.paths;
+    this.inbox = parts.inbox;
+    this.outbox = parts.outbox;
+    this.twinPort = parts.twinPort;
+  }
+
+  linked(unit: number, isLinked: boolean, nowMicros: number): void {
+    this.i[unit * MEMBER_WORDS + M_ASSOCIATED] = isLinked ? 1 : 0;
+    this.notes.note(isLinked ? EVENT_ASSOCIATED : EVENT_LOST, nowMicros, unit, -1, 0);
+  }
+
+  path(unit: number, path: number, isUp: boolean, nowMicros: number): void {
+    this.i[unit * MEMBER_WORDS + M_TWIN_PATH] = this.paths.isUp(unit, PATH_TWIN) ? 1 : 0;
+    this.i[unit * MEMBER_WORDS + M_DATA_PATH] = this.paths.isAnyDataPathUp(unit) ? 1 : 0;
+    this.notes.note(isUp ? EVENT_PATH_UP : EVENT_PATH_DOWN, nowMicros, unit, path === PATH_TWIN ? this.twinPort : path - 1, 0);
+  }
+
+  mtu(unit: number, mtuBytes: number): void {
+    this.i[unit * MEMBER_WORDS + M_MTU] = mtuBytes;
+  }
+
+  heartbeat(unit: number): void {
+    const at = unit * (MEMBER_WORDS >> 1) + M_HEARTBEATS_F64;
+    this.f[at] = (this.f[at] as number) + 1;
+  }
+
+  keyRejected(unit: number, nowMicros: number): void {
+    if (nowMicros < (this.keyDue[unit] as number)) return;
+    this.keyDue[unit] = nowMicros + COMPLAINT_MICROS;
+    this.notes.note(EVENT_KEY_REJECTED, nowMicros, unit, -1, 0);
+  }
+
+  agreementDiffers(unit: number, nowMicros: number): void {
+    if (nowMicros < (this.differsDue[unit] as number)) return;
+    this.differsDue[unit] = nowMicros + COMPLAINT_MICROS;
+    this.notes.note(EVENT_DIFFERS, nowMicros, unit, -1, 0);
+  }
+
+  /** With each beat: what changes all the time. */
+  tell(unit: number, nowMicros: number): void {
+    const at = unit * MEMBER_WORDS;
+    const heard = this.paths.lastHeard(unit);
+    this.i[at + M_LAST_HEARD] = heard > 0 ? (heard / 1000) | 0 : 0;
+    this.i[at + M_ROUND_TRIP] = this.paths.roundTripMicros[unit] as number;
+    const rejected = this.inbox.rejected[unit] as number;
+    this.f[(at >> 1) + M_REJECTED_F64] = rejected;
+    const since = rejected - (this.rejectedTold[unit] as number);
+    if (since === 0 || nowMicros < (this.rejectedDue[unit] as number)) return;
+    this.rejectedDue[unit] = nowMicros + COMPLAINT_MICROS;
+    this.rejectedTold[unit] = rejected;
+    this.notes.note(EVENT_REJECTED, nowMicros, unit, -1, since);
+  }
+
+  /** With each beat: adds what happened since the last one to the unit's counters, which outlive this start. */
+  count(): void {
+    const { inbox, outbox, counters } = this;
+    let rejected = 0;
+    for (let unit = 0; unit < UNITS; unit = (unit + 1) | 0) rejected += inbox.rejected[unit] as number;
+    counters[FRAMES_SEALED] = (counters[FRAMES_SEALED] as number) + outbox.framesSealed - this.countedSealed;
+    counters[FRAMES_OPENED] = (counters[FRAMES_OPENED] as number) + inbox.framesOpened - this.countedOpened;
+    counters[FRAMES_REJECTED] = (counters[FRAMES_REJECTED] as number) + rejected - this.countedRejected;
+    this.countedSealed = outbox.framesSealed;
+    this.countedOpened = inbox.framesOpened;
+    this.countedRejected = rejected;
+  }
+}
