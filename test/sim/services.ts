@@ -82,6 +82,7 @@ export function download(client: Host, server: Address, options: DownloadOptions
   put32(head, 4, options.bytes);
   put32(head, 8, upload);
   const now = world.schedule.nowMicros;
+  let isFinished = false;
   const user: TcpUser = {
     opened: (connection) => {
       transfer.established = true;
@@ -94,10 +95,14 @@ export function download(client: Host, server: Address, options: DownloadOptions
       transfer.lastMicros = at;
       transfer.receivedBytes += bytes.length;
     },
-    finished: (connection) => connection.finish(),
+    finished: (connection) => {
+      isFinished = true;
+      connection.finish();
+    },
     ended: (_connection, end) => {
       transfer.end = end;
-      transfer.complete = end === "done" && transfer.receivedBytes === options.bytes;
+      // The server closes when it has the whole upload; that its last acknowledgement may be lost for good is TCP's own affair.
+      transfer.complete = isFinished && transfer.receivedBytes === options.bytes;
     },
   };
   const fill: ConnectOptions["fill"] = (_connection, position, target, at, length) => {

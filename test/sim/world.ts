@@ -10,7 +10,7 @@ import { Schedule } from "../../firmware/hal/sim/schedule.ts";
 import { NonceLedger } from "../../firmware/hal/sim/sealer.ts";
 import { Content } from "./content.ts";
 import { Host } from "./host.ts";
-import { ETHERTYPE_ARP, type Packet, parsePacket, u16 } from "./packets.ts";
+import { ETHERNET_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV6, IPV6_BYTES, type Packet, parsePacket, u16 } from "./packets.ts";
 import { type Attachment, type Ground, Segment } from "./segment.ts";
 import { Trace } from "./trace.ts";
 import { Tracker } from "./tracker.ts";
@@ -121,8 +121,7 @@ export class World implements Ground {
         const packet = parsePacket(frame);
         if (packet !== null) this.tracker.doubled(packet, frame);
       };
-      // ARP has no checksum; a wrong MAC would stay in a cache, which says nothing about a firewall.
-      lane.mayCorrupt = (frame) => u16(frame, 12) !== ETHERTYPE_ARP;
+      lane.corruptFrom = corruptFrom;
       lane.onCorrupt = (frame) => {
         const packet = parsePacket(frame);
         if (packet !== null) this.tracker.damaged(packet, frame);
@@ -133,6 +132,16 @@ export class World implements Ground {
   private stepsTo(packet: Packet): number {
     return this.ttlSteps === 0 || sameNetwork(packet) ? 0 : this.ttlSteps;
   }
+}
+
+/**
+ * ARP and IPv6 headers have no checksum of their own: a wrong MAC would stay in a cache, a wrong next header look like another
+ * protocol, and neither says anything about a firewall.
+ */
+function corruptFrom(frame: Uint8Array): number {
+  const type = u16(frame, 12);
+  if (type === ETHERTYPE_ARP) return -1;
+  return type === ETHERTYPE_IPV6 ? ETHERNET_BYTES + IPV6_BYTES : ETHERNET_BYTES;
 }
 
 /** Hosts of one LAN reach each other without a firewall. */

@@ -39,8 +39,8 @@ export class Lane {
   duplicated = 0;
   corrupted = 0;
   tooLong = 0;
-  /** Which frames may be damaged; all when null. */
-  mayCorrupt: ((frame: Uint8Array) => boolean) | null = null;
+  /** First byte of a frame that may be damaged; -1 = none. */
+  corruptFrom: (frame: Uint8Array) => number = () => ETHERNET_BYTES;
   /** Sees each frame that is delivered a second time, and each that is about to be damaged. */
   onDuplicate: ((frame: Uint8Array) => void) | null = null;
   onCorrupt: ((frame: Uint8Array) => void) | null = null;
@@ -85,12 +85,7 @@ export class Lane {
 
   private send(frame: Uint8Array, leavesMicros: number): void {
     const { faults, random } = this;
-    if (random.chance(faults.corruptRate) && frame.length > ETHERNET_BYTES && (this.mayCorrupt?.(frame) ?? true)) {
-      this.corrupted++;
-      this.onCorrupt?.(frame);
-      const at = random.between(ETHERNET_BYTES, frame.length - 1);
-      frame[at] = (frame[at] as number) ^ (1 << random.below(8));
-    }
+    if (random.chance(faults.corruptRate)) this.corrupt(frame);
     let arrives = leavesMicros + faults.delayMicros + (faults.jitterMicros > 0 ? random.below(faults.jitterMicros) : 0);
     if (random.chance(faults.reorderRate)) arrives += random.below(faults.reorderMicros);
     else {
@@ -103,5 +98,14 @@ export class Lane {
       if (this.faults.cut) this.lost++;
       else this.deliver(frame);
     });
+  }
+
+  private corrupt(frame: Uint8Array): void {
+    const from = this.corruptFrom(frame);
+    if (from < 0 || from >= frame.length) return;
+    this.corrupted++;
+    this.onCorrupt?.(frame);
+    const at = this.random.between(from, frame.length - 1);
+    frame[at] = (frame[at] as number) ^ (1 << this.random.below(8));
   }
 }
