@@ -195,8 +195,7 @@ export class FaultInjector {
     }
     this.until(fault, () => {
       if (!unit.isRunning) unit.start();
-      // Its damaged rows are gone, until the peers return them.
-      unit.emptiedMicros = this.picture.world.schedule.nowMicros;
+      unit.rowsLostMicros = this.picture.world.schedule.nowMicros;
     });
   }
 

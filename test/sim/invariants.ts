@@ -173,7 +173,7 @@ export class Invariants {
   private acknowledgedIsPresent(unit: SimUnit, rows: ReadonlyMap<SimUnit, readonly SeenRow[]>): void {
     const now = this.picture.world.schedule.nowMicros;
     for (const [peer, theirs] of rows) {
-      if (peer === unit || now - peer.emptiedMicros < ALIVE_AFTER_START_MICROS) continue;
+      if (peer === unit || now - peer.rowsLostMicros < ALIVE_AFTER_START_MICROS) continue;
       const known = new Map(theirs.map((row) => [row.id, row]));
       for (const row of rows.get(unit) as readonly SeenRow[]) {
         if (row.owner !== wordOf(unit) || row.state === STATE_TOMBSTONE || ((row.acknowledged >> peer.plan.unit) & 1) === 0) continue;

@@ -74,8 +74,8 @@ export class SimUnit {
   /** Durable; the last number that was reserved. */
   incarnation = 0;
   starts = 0;
-  /** When its tables last started empty. */
-  emptiedMicros = 0;
+  /** When rows that it had held were last lost to it. */
+  rowsLostMicros = 0;
   breaths = 0;
   private readonly world: World;
   private readonly build: Builder;
@@ -125,7 +125,7 @@ export class SimUnit {
       return header[HEADER.magic] === (MAGIC | 0) && header[HEADER.layout] === (LAYOUT_HASH | 0) && header[HEADER.sessions] === plan.sessions;
     });
     if (!memory.adopted) {
-      this.emptiedMicros = world.schedule.nowMicros;
+      this.rowsLostMicros = world.schedule.nowMicros;
       const header = new Int32Array(memory.buffer, 0, 8);
       header[HEADER.layout] = LAYOUT_HASH;
       header[HEADER.sessions] = plan.sessions;
