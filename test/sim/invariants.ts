@@ -52,7 +52,9 @@ const H = {
   tombstones: headerWord("tombstones"),
 };
 const DIGESTS_EQUAL = word(MEMBERS, "digestsEqual");
-const ALIVE_AFTER_START_MICROS = 1_000_000;
+const ASSOCIATED = word(MEMBERS, "associated");
+/** A sweep of the whole table, with losses, takes less. */
+const LEARNT_AFTER_MICROS = 1_500_000;
 /** Frames that may wait in a unit: for next hops, and a batch in the twin's hands. */
 const IN_HAND_MOST = RESOLVE_QUEUE + 512;
 
@@ -96,6 +98,8 @@ export class Invariants {
   private readonly seen = new Set<string>();
   private readonly gone = new Set<string>();
   checks = 0;
+  /** By owner and peer: since when the two are associated without a break, as last seen. */
+  private readonly togetherSince = new Map<string, number>();
 
   constructor(picture: Picture) {
     this.picture = picture;
@@ -173,7 +177,10 @@ export class Invariants {
   private acknowledgedIsPresent(unit: SimUnit, rows: ReadonlyMap<SimUnit, readonly SeenRow[]>): void {
     const now = this.picture.world.schedule.nowMicros;
     for (const [peer, theirs] of rows) {
-      if (peer === unit || now - peer.rowsLostMicros < ALIVE_AFTER_START_MICROS) continue;
+      if (peer === unit) continue;
+      // An owner learns that its peer has lost rows when the two associate again.
+      const since = Math.max(this.together(unit, peer), peer.rowsLostMicros);
+      if (peer.rowsLostMicros > 0 && now - since < LEARNT_AFTER_MICROS) continue;
       const known = new Map(theirs.map((row) => [row.id, row]));
       for (const row of rows.get(unit) as readonly SeenRow[]) {
         if (row.owner !== wordOf(unit) || row.state === STATE_TOMBSTONE || ((row.acknowledged >> peer.plan.unit) & 1) === 0) continue;
@@ -182,6 +189,15 @@ export class Invariants {
         if (!notOlder(copy, row)) this.violate(`${peer.name} acknowledged a version that it does not have. ${show(row)} and ${show(copy)}`);
       }
     }
+  }
+
+  private together(unit: SimUnit, peer: SimUnit): number {
+    const now = this.picture.world.schedule.nowMicros;
+    const key = `${unit.name} ${peer.name}`;
+    const members = unit.tables?.members;
+    const isTogether = members !== undefined && members.i[peer.plan.unit * members.strideWords + ASSOCIATED] === 1;
+    if (!isTogether) this.togetherSince.set(key, now);
+    return this.togetherSince.get(key) ?? 0;
   }
 
   /** What the header counts is what there is. */

@@ -21,7 +21,7 @@ for (const seed of FRESH_SEEDS) {
   test(`all invariants hold in the world of seed ${seed}`, async (t) => {
     const result = simulate({ build: buildUnit, seed });
     t.equal(result.failure, "", story(result));
-    t.ok(result.transfers > 20 && result.packets > 1_000, "hosts were at work");
+    t.ok(result.transfers > 10 && result.packets > 300, "hosts were at work");
   });
 }
 
