@@ -88,6 +88,8 @@ export interface ExchangeOptions {
   readonly concurrency: number;
   /** Pause after each, per conversation, in milliseconds. */
   readonly pauseMillis?: number;
+  /** UDP: datagrams sent at the most for one exchange; 1 when left out. */
+  readonly tries?: number;
   readonly onProgress?: (done: number) => void;
 }
 
@@ -95,7 +97,7 @@ export interface ExchangeOptions {
 export function exchangeWith(from: LabHost | LabUnit, protocol: "tcp" | "udp", address: string, options: ExchangeOptions): Promise<ExchangeResult> {
   return new Promise((resolve) => {
     let result: ExchangeResult | undefined;
-    const args = [protocol, address, ECHO_PORT, options.count, options.concurrency, options.pauseMillis ?? 0].map(String);
+    const args = [protocol, address, ECHO_PORT, options.count, options.concurrency, options.pauseMillis ?? 0, options.tries ?? 1].map(String);
     const child = startProgram(from, "exchange.ts", args, (line) => {
       const said = JSON.parse(line) as { done?: number } & ExchangeResult;
       if (said.done === undefined) result = said;

@@ -35,6 +35,8 @@ export interface ScenarioResult {
   readonly failures?: number;
   /** The drop reason that ended the transaction, where that is what the scenario shows. */
   readonly dropReason?: string;
+  /** Runs that it took; absent when it was one. More only if the machine itself stood still during the first. */
+  readonly attempts?: number;
   /** Wall time of the whole scenario (virtual time in the simulator), in milliseconds. */
   readonly durationMs: number;
 }

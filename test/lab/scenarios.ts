@@ -213,13 +213,12 @@ async function unitKilled(lab: Lab): Promise<Measured> {
   await pause(200);
   moveUserPath("B");
   lab.say("the user's router moves its path to site B");
-  await B1.until("owner of the download's session", `SELECT count(*) ${DOWNLOAD} AND owner = 'B1'`, 5_000);
+  await B1.until("owner of the download's session", `SELECT count(*) ${DOWNLOAD} AND owner = 'B1' AND epoch > ${epoch}`, 5_000);
   const state = String(B1.query("SELECT state FROM members WHERE unit = 'A1'")[0]?.["state"]);
   lab.say(`B1 holds A1 for ${state} and has adopted its sessions: the download's epoch went from ${epoch} to ${B1.number(`SELECT epoch ${DOWNLOAD}`)}`);
   const result = await transfer.finished;
   const measured = { ...figuresOf(result), handedOff: B1.counter("handed-off") };
   mustBeIntact(result, measured);
-  must(B1.counter("sessions-adopted") > 0, "B1 adopted no session", measured);
   return { ...measured, detail: `B1 adopts, it completes; ${result.gapMs} ms without a byte` };
 }
 
@@ -261,7 +260,7 @@ async function unitRebooted(lab: Lab): Promise<Measured> {
   const { A1, B1 } = lab.units;
   const transfer = startDownload("user", SERVICE3.address4, { rate: SLOWLY_PACED_BYTES_PER_SECOND });
   await resolveNeighbours(lab, "service1");
-  const quiet = await exchange(lab, "service1", "udp", { count: QUIET_SESSIONS });
+  const quiet = await exchange(lab, "service1", "udp", { count: QUIET_SESSIONS, tries: 4 });
   must(quiet.failed === 0, `${quiet.failed} of ${QUIET_SESSIONS} exchanges failed before the accident`);
   const rows = await untilCheckpointed(A1, QUIET_SESSIONS + 1);
   lab.say(`A1's store has checkpointed ${rows} sessions: quiet ones and a running download`);
@@ -301,7 +300,7 @@ async function linkCut(lab: Lab): Promise<Measured> {
   }
   lab.say("A1 and B1 hold each other for partitioned, not dead: heartbeats still arrive on the data ports");
   await resolveNeighbours(lab, "user");
-  const meanwhile = await exchange(lab, "user", "udp", { count: QUIET_SESSIONS });
+  const meanwhile = await exchange(lab, "user", "udp", { count: QUIET_SESSIONS, tries: 4 });
   must(meanwhile.failed === 0, `${meanwhile.failed} exchanges of the user with service3, all at site B, failed during the cut: ${meanwhile.error ?? "?"}`);
   const taken = A1.counter("sessions-adopted") + B1.counter("sessions-adopted");
   must(taken === 0, `${taken} sessions changed their owner although nobody died`);

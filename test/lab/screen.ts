@@ -27,7 +27,7 @@ const bytes = (value: number | undefined): string => (value === undefined ? "" :
 
 const COLUMNS: readonly { readonly title: string; readonly right?: boolean; readonly text: (result: ScenarioResult) => string }[] = [
   { title: "scenario", text: (result) => result.name },
-  { title: "", text: (result) => (result.passed ? "passed" : "FAILED") },
+  { title: "", text: (result) => `${result.passed ? "passed" : "FAILED"}${result.attempts === undefined ? "" : ` (run ${result.attempts})`}` },
   { title: "time", right: true, text: (result) => `${(result.durationMs / 1_000).toFixed(1)} s` },
   { title: "bytes", right: true, text: (result) => bytes(result.bytes) },
   { title: "gap", right: true, text: (result) => (result.gapMs === undefined ? "" : `${number(result.gapMs)} ms`) },

@@ -108,6 +108,15 @@ export class Unit {
     return this.number(`SELECT value FROM counters WHERE name = '${name}'`);
   }
 
+  /** The longest time that its dataplane was kept from running, in milliseconds; 0 when no pause was worth an event. */
+  longestPauseMillis(): number {
+    try {
+      return Math.round(this.number("SELECT coalesce(max(value), 0) FROM live_events WHERE kind = 'loop-gap'") / 1_000);
+    } catch {
+      return 0;
+    }
+  }
+
   /** Session rows in the unit's last checkpoint, as they lie on its disk. */
   checkpointedRows(): number {
     const file = join(this.places.directory, "data", STORE_FILE);

@@ -1,15 +1,15 @@
 // Many short conversations, each of a tuple of its own: the first packets of a session are what is being tried here.
 //
-//   node exchange.ts tcp|udp ADDRESS PORT COUNT CONCURRENCY [GAP_MILLIS]
+//   node exchange.ts tcp|udp ADDRESS PORT COUNT CONCURRENCY [PAUSE_MILLIS [TRIES]]
 //
 // A TCP exchange connects, sends 32 bytes, reads them back and closes; a UDP exchange sends one datagram from a fresh port and
-// waits for its echo, and nothing is sent twice. stdout: {"done": N} ten times a second, at the end
+// waits for its echo. With one try, the default, nothing is sent twice; with more, each waits its share of the limit. stdout: {"done": N} ten times a second, at the end
 // {"succeeded", "failed", "slowestMs", "error"?}.
 
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 
-const [, , protocol = "tcp", address = "", portText = "0", countText = "0", concurrencyText = "1", gapText = "0"] = process.argv;
+const [, , protocol = "tcp", address = "", portText = "0", countText = "0", concurrencyText = "1", pauseText = "0", triesText = "1"] = process.argv;
 const port = Number(portText);
 const count = Number(countText);
 const LIMIT_MILLIS = 4_000;
@@ -43,10 +43,19 @@ const exchangeUdp: Exchange = (done) => {
     socket.close();
     done(error);
   };
-  const timer = setTimeout(() => finish(new Error("no answer")), LIMIT_MILLIS);
+  let triesLeft = Number(triesText);
+  let timer: NodeJS.Timeout | undefined;
+  const send = (): void => {
+    if (triesLeft-- === 0) {
+      finish(new Error("no answer"));
+      return;
+    }
+    timer = setTimeout(send, LIMIT_MILLIS / Number(triesText));
+    socket.send(PAYLOAD, port, address);
+  };
   socket.on("message", (bytes) => finish(bytes.equals(PAYLOAD) ? undefined : new Error("not echoed")));
   socket.on("error", finish);
-  socket.bind(FIRST_PORT + (started % (60_000 - FIRST_PORT)), () => socket.send(PAYLOAD, port, address));
+  socket.bind(FIRST_PORT + (started % (60_000 - FIRST_PORT)), send);
 };
 
 const exchange = protocol === "udp" ? exchangeUdp : exchangeTcp;
@@ -75,7 +84,7 @@ function startNext(): void {
       failed++;
       firstError ??= error.message;
     }
-    setTimeout(startNext, Number(gapText));
+    setTimeout(startNext, Number(pauseText));
   });
 }
 
