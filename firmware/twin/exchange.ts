@@ -207,6 +207,7 @@ export class Exchange implements RecordReceiver {
         pending.clear();
         this.sweeps.bulk(unit, this.nowMicros);
       }
+      if (this.replicas.remembers(row, this.header[H_TOMBSTONES] as number)) return false;
     } else if (!this.replicas.guardPassed(row)) return false;
     this.journal.forget(row);
     this.replicas.forget(row);

@@ -231,7 +231,11 @@ export class Handoff {
       this.admission.admit(offset, length, from, port, zone, vlan, handed, view.getInt32(body + H_SERIAL), view.getInt32(body + H_CREATOR), view.getInt32(body + H_INCARNATION), view.getInt32(body + H_EPOCH));
     } else if (type === RECORD_ANSWER_JUDGED) this.admission.emitJudged(offset, length, port, zone, vlan);
     else if (type === RECORD_ANSWER_NONE) {
-      this.dropUnlessNewer(from, body);
+      if (!this.dropUnlessNewer(from, body)) {
+        // It will know it in a moment: sent again, the packet finds its owner.
+        this.count(OWNER_UNKNOWN_REASON);
+        return false;
+      }
       this.admission.judgeHere(offset, length, port, zone, vlan);
     } else if (type === RECORD_ANSWER_OWNER) return this.secondHandoff(from, body, length, handed, port, zone, vlan);
     else return false;
@@ -264,16 +268,20 @@ export class Handoff {
     return true;
   }
 
-  /** `none(id)`: the replica that the packet was handed off for is nobody's, unless a newer state of it has come meanwhile. */
-  private dropUnlessNewer(from: number, body: number): void {
+  /**
+   * `none(id)`: the replica that the packet was handed off for is nobody's, unless a newer state of it has come meanwhile. False: the
+   * peer is just being shown it.
+   */
+  private dropUnlessNewer(from: number, body: number): boolean {
     const view = this.view;
     const row = this.sessions.findById(view.getInt32(body + H_SERIAL), view.getInt32(body + H_CREATOR), view.getInt32(body + H_INCARNATION));
-    if (row === NOT_FOUND) return;
+    if (row === NOT_FOUND) return true;
+    if (this.replicas.isOffered(row, from)) return false;
     const at = row * ROW_WORDS;
     const i = this.sessions.i;
-    if (((i[at + S_STATE] as number) & 0xff) === STATE_TOMBSTONE || i[at + S_OWNER] === this.sessions.me) return;
-    if ((((i[at + S_EPOCH] as number) - view.getInt32(body + H_EPOCH)) | 0) > 0) return;
-    this.replicas.disowned(row, from);
+    if (((i[at + S_STATE] as number) & 0xff) === STATE_TOMBSTONE || i[at + S_OWNER] === this.sessions.me) return true;
+    if ((((i[at + S_EPOCH] as number) - view.getInt32(body + H_EPOCH)) | 0) <= 0) this.replicas.disowned(row, from);
+    return true;
   }
 
   /** Sends the packet behind the header at `body`, in one frame or in two. True: the frame is taken. */

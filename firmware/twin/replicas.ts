@@ -35,7 +35,7 @@ import {
   type SessionTable,
   STATE_TOMBSTONE,
 } from "../fastpath/sessions.ts";
-import { REPLAY_WINDOW, TOMBSTONE_GUARD_MILLIS, TOMBSTONE_MILLIS, UNITS } from "../limits.ts";
+import { REPLAY_WINDOW, TOMBSTONE_GUARD_MILLIS, TOMBSTONE_MILLIS, TOMBSTONE_SHARE, UNITS } from "../limits.ts";
 import { RowBits } from "./bits.ts";
 import { compareAge, compareIds, creatorOf, mergeRow } from "./conflict.ts";
 import type { Journal } from "./journal.ts";
@@ -83,6 +83,8 @@ export class Replicas {
   /** Latest frame counter with rows, and latest stamp, by unit. */
   private readonly latestCounter = new Int32Array(UNITS);
   private readonly latestStamp = new Int32Array(UNITS);
+  /** By unit: 1 = sessions that it created have ended here while it was away, and were forgotten. */
+  private readonly forgotEnds = new Uint8Array(UNITS);
   private nowMicros = 0;
   private nowMillis = 0;
   /** Rows of ours may be missing here (a crash in mid-write, an older checkpoint): peers that show them are believed. */
@@ -180,6 +182,35 @@ export class Replicas {
     this.dropReplica(row, this.sessions.i[row * ROW_WORDS + S_SWEEP] as number, this.latestStamp[unit] as number);
   }
 
+  /** The successor of what we owned before did not take this row: it ends here, unless something newer has come. */
+  refused(row: number): void {
+    const owner = this.sessions.i[row * ROW_WORDS + S_OWNER] as number;
+    if (owner !== this.sessions.me && ownerUnit(owner) === this.sessions.unit && !this.isTombstone(row)) this.dropReplica(row, this.sessions.i[row * ROW_WORDS + S_SWEEP] as number, 0);
+  }
+
+  /** True while `unit` has not answered whether it takes this row. */
+  isOffered(row: number, unit: number): boolean {
+    return (this.journal.pending[unit] as Pending | null)?.owed.has(row) === true;
+  }
+
+  /**
+   * An end that must not be forgotten yet: the session's creator is away, and may come back with the session alive. Bounded: with too
+   * many of them, all are forgotten, and the creator's offers are refused when it returns.
+   */
+  remembers(row: number, tombstones: number): boolean {
+    const creator = creatorOf(this.sessions.i, row * ROW_WORDS);
+    const pending = creator < UNITS ? (this.journal.pending[creator] as Pending | null) : null;
+    if (pending === null || pending.receiving || this.forgotEnds[creator] === 1) return false;
+    if (tombstones <= this.sessions.capacity / TOMBSTONE_SHARE) return true;
+    this.forgotEnds[creator] = 1;
+    return false;
+  }
+
+  /** A sweep to `unit` is through: it has nothing to offer any more that ended here. */
+  settled(unit: number): void {
+    this.forgotEnds[unit] = 0;
+  }
+
   /** The row is about to be free. */
   forget(row: number): void {
     this.dropped.clear(row);
@@ -189,6 +220,12 @@ export class Replicas {
   /** Rows of this owner are this unit's by a succession (not by the partition setting: that is for packets, not for walks). */
   private isInherited(owner: number): boolean {
     return owner !== this.sessions.me && !this.roles.rejoining && this.roles.disposition(owner) === OWNER_ADOPT;
+  }
+
+  /** The sender shows what it owned before this unit succeeded it. */
+  private isOffer(from: number, i: Int32Array): boolean {
+    const owner = i[S_OWNER] as number;
+    return ownerUnit(owner) === from && (this.roles.disposition(owner) === OWNER_ADOPT);
   }
 
   /** A record may name an owner whom this unit has succeeded meanwhile: the sender did not know yet. The row is ours. */
@@ -270,6 +307,7 @@ export class Replicas {
     // A row of ours that we do not have has ended, unless we know that some were lost. Our sweep tells the peer.
     if (d.i[S_OWNER] === sessions.me && !this.mayHaveLost) return ACKNOWLEDGE;
     if (((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) return this.bury(from, d, counter);
+    if (this.isOffer(from, d.i) && (this.forgotEnds[from] === 1 || creatorOf(d.i, 0) !== from)) return REFUSE;
     const row = sessions.take();
     if (row < 0) return REFUSE;
     const at = row * ROW_WORDS;

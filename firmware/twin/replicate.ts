@@ -144,6 +144,11 @@ export class Replication {
       else if (pending.swept.has(row)) continue;
       if (!pending.unacked.has(row) || this.journal.stamps[row] !== view.getInt32(at + 4)) continue;
       const replica = row * ROW_WORDS + S_REPLICA;
+      if (type === RECORD_ROW_REFUSED && pending.owed.has(row)) {
+        pending.drop(row);
+        this.replicas.refused(row);
+        continue;
+      }
       if (type === RECORD_ROW_REFUSED) {
         i[replica] = (i[replica] as number) | (1 << (REFUSED_BIT + from));
         pending.refused.set(row);

@@ -16,7 +16,7 @@ import { type EventRing, eventKind } from "../fastpath/events.ts";
 import { word } from "../fastpath/memory/layout.ts";
 import { MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
 import { OWNER_ADOPT, OWNER_ELSEWHERE } from "../fastpath/partner.ts";
-import { ROW_WORDS, S_OWNER, S_REPLICA, S_STATE, S_SWEEP, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
+import { ownerUnit, ROW_WORDS, S_OWNER, S_REPLICA, S_STATE, S_SWEEP, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
 import { DIGEST_BUCKETS, ROWS_SCANNED_PER_BREATH, UNITS } from "../limits.ts";
 import { bucketOf } from "./digest.ts";
 import { type Channel, CLASS_SWEEP, RECORD_SWEEP_BEGIN, RECORD_SWEEP_DONE, RECORD_SWEEP_END } from "./frame.ts";
@@ -36,6 +36,8 @@ const BUCKETS = 16;
 const SWEEP_BYTES = BUCKETS + BUCKET_WORDS * 4;
 const DONE_BYTES = 8;
 const END_AGAIN_MICROS = 20_000;
+/** How long an END waits for the answers to what its receiver offers. */
+const OFFER_MICROS = 1_000_000;
 
 const M_SWEEPING = word(MEMBERS, "sweeping");
 const EVENT_BEGIN = eventKind("sweep-begin");
@@ -66,6 +68,8 @@ class PeerSweeps {
   deletingStamp = 0;
   deleted = 0;
   doneNumber = 0;
+  endHeard = 0;
+  endHeardMicros = 0;
   readonly deletingBuckets = new Int32Array(BUCKET_WORDS);
 
   /** Row at which the walk stands that takes back what the peer had acknowledged; -1 = none under way. */
@@ -203,6 +207,10 @@ export class Sweeps {
       return;
     }
     if (peer.deleting >= 0 && peer.deletingNumber === number) return;
+    // END is repeated. What is on offer to the sender is not deleted before it has answered, or had its time.
+    if (peer.endHeard !== number) peer.endHeardMicros = nowMicros;
+    peer.endHeard = number;
+    if ((this.journal.pending[from] as Pending).owed.count > 0 && nowMicros - peer.endHeardMicros < OFFER_MICROS) return;
     peer.deleting = 0;
     peer.deleted = 0;
     peer.deletingNumber = number;
@@ -256,11 +264,15 @@ export class Sweeps {
 
   private finish(unit: number, peer: PeerSweeps, nowMicros: number): void {
     peer.state = IDLE;
+    this.replicas.settled(unit);
     this.show(unit, 0);
     this.events.note(EVENT_END, nowMicros, unit, -1, peer.rows);
   }
 
-  /** Marks own rows as wanted; rows of a dead owner whom this unit succeeds are adopted as they come by. */
+  /**
+   * Marks own rows as wanted; rows of a dead owner whom this unit succeeds are adopted as they come by. What this unit owned before
+   * `unit` succeeded it is offered to `unit`: it may never have had it, and the session lives.
+   */
   private markSlice(unit: number, peer: PeerSweeps, pending: Pending, nowMillis: number): void {
     const i = this.sessions.i;
     const end = Math.min(peer.cursor + ROWS_SCANNED_PER_BREATH, this.sessions.capacity);
@@ -271,7 +283,13 @@ export class Sweeps {
       if (kind === STATE_FREE) continue;
       const owner = i[at + S_OWNER] as number;
       if (owner !== this.sessions.me) {
-        if (kind === STATE_TOMBSTONE || this.roles.rejoining || this.roles.disposition(owner) !== OWNER_ADOPT) continue;
+        if (kind === STATE_TOMBSTONE) continue;
+        const disposition = this.roles.disposition(owner);
+        if (ownerUnit(owner) === this.sessions.unit && disposition === (OWNER_ELSEWHERE | (unit << 8))) {
+          pending.owed.set(row);
+          pending.addLater(row);
+        }
+        if (this.roles.rejoining || disposition !== OWNER_ADOPT) continue;
         this.sessions.adopt(row, nowMillis);
       }
       const bucket = bucketOf(i, at);

@@ -40,13 +40,13 @@ test("an owner dies: its successor adopts every row that it holds, in a new epoc
   }
 });
 
-test("a succession that names my incarnation makes my rows replicas, and what only I knew ends", async (t) => {
+test("a succession that names my incarnation makes my rows replicas; what only I knew is my successor's from now on", async (t) => {
   const { wire, a, b } = pair(2);
   const shared = a.open(1, 2);
   wire.run(10);
   const before = a.sessions.me;
   wire.cut(a, b);
-  const lost = a.open(3, 4);
+  const unheard = a.open(3, 4);
   b.succession(before, B1);
   wire.run(10);
   b.sessions.changed(b.counterpart(a, shared));
@@ -58,9 +58,48 @@ test("a succession that names my incarnation makes my rows replicas, and what on
   t.ok(wire.until(2_000, () => proven(a, b)));
   t.equal(ownerUnit(a.word(shared, S_OWNER)), B1);
   t.equal(a.word(shared, S_EPOCH), 2);
-  t.equal(a.kind(lost), STATE_TOMBSTONE);
-  t.equal(a.counter("sessions-lost"), 1);
+  t.equal(a.kind(unheard), ESTABLISHED);
+  t.equal(b.word(b.counterpart(a, unheard), S_OWNER), b.sessions.me, "the session that no peer had heard of lives");
   t.equal(b.word(b.counterpart(a, fresh), S_OWNER), a.sessions.me);
+});
+
+test("what has ended at my successor while I was away is not brought back by what I offer", async (t) => {
+  for (let seed = 60; seed < 66; seed++) {
+    const { wire, a, b } = pair(seed);
+    const rows = Array.from({ length: 30 }, (_, k) => a.open(k + 1, 2));
+    wire.run(10);
+    const before = a.sessions.me;
+    wire.cut(a, b);
+    b.succession(before, B1);
+    wire.run(10);
+    for (const row of rows.slice(0, 20)) b.end(b.counterpart(a, row));
+    wire.run(8_000);
+    Object.assign(wire.faults, { lose: 0.2, duplicate: 0.2, delayMicros: 20_000 });
+    wire.connect(a, b);
+    a.succession(before, B1);
+    t.ok(wire.until(5_000, () => proven(a, b)), `seed ${seed}`);
+    t.equal(b.live().length, 10);
+  }
+});
+
+test("a successor that had to forget ends refuses what is offered, and the sessions are counted as lost", async (t) => {
+  const { wire, a, b } = pair(14);
+  const rows = Array.from({ length: 200 }, (_, k) => a.open(k + 1, 2));
+  wire.run(20);
+  const before = a.sessions.me;
+  wire.cut(a, b);
+  b.succession(before, B1);
+  wire.run(10);
+  for (const row of rows.slice(0, 150)) b.end(b.counterpart(a, row));
+  const unheard = a.open(500, 2);
+  wire.run(8_000);
+  t.ok((b.tables.header.i[14] as number) <= 1_024 / 16, "ends are remembered within bounds");
+  wire.connect(a, b);
+  a.succession(before, B1);
+  t.ok(wire.until(5_000, () => proven(a, b)));
+  t.equal(b.live().length, 50);
+  t.equal(a.kind(unheard), STATE_TOMBSTONE);
+  t.ok(a.counter("sessions-lost") >= 1);
 });
 
 test("both sites create the same UDP flow, each from its own side: the lower creator's session stays and knows both directions", async (t) => {
