@@ -8,7 +8,7 @@
 //                    gone is back, no frame kept
 
 import { word } from "../../firmware/fastpath/memory/layout.ts";
-import { headerWord, MEMBERS, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
+import { headerWord, MEMBER_STATE_NAMES, MEMBERS, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
 import {
   KEY_STRIDE,
   KEY_WORDS,
@@ -22,6 +22,7 @@ import {
   S_ID_SERIAL,
   S_KEY,
   S_OWNER,
+  S_PORTS,
   S_REPLICA,
   S_STATE,
   S_VERSION,
@@ -29,6 +30,7 @@ import {
   STATE_TOMBSTONE,
 } from "../../firmware/fastpath/sessions.ts";
 import { RESOLVE_QUEUE } from "../../firmware/limits.ts";
+import { u16 } from "./packets.ts";
 import type { Picture } from "./picture.ts";
 import type { SimUnit } from "./unit.ts";
 
@@ -43,6 +45,8 @@ export interface SeenRow {
   readonly version: number;
   readonly acknowledged: number;
   readonly tuples: string;
+  /** The originator's source and destination port. */
+  readonly ports: string;
 }
 
 const H = {
@@ -51,6 +55,7 @@ const H = {
   owned: headerWord("sessionsOwned"),
   tombstones: headerWord("tombstones"),
 };
+const MEMBER_STATE = word(MEMBERS, "state");
 const DIGESTS_EQUAL = word(MEMBERS, "digestsEqual");
 const ASSOCIATED = word(MEMBERS, "associated");
 /** A sweep of the whole table, with losses, takes less. */
@@ -68,7 +73,9 @@ export function rowsOf(unit: SimUnit): SeenRow[] {
     const at = row * ROW_WORDS;
     const state = (i[at + S_STATE] as number) & 0xff;
     if (state === STATE_FREE || ((i[at + S_GENERATION] as number) & 1) !== 0) continue;
+    const ports = new Uint8Array(i.buffer, i.byteOffset + (at + S_PORTS) * 4, 4);
     found.push({
+      ports: `${u16(ports, 0)} to ${u16(ports, 2)}`,
       unit,
       row,
       id: `${(i[at + S_ID_CREATOR] as number).toString(16)}/${i[at + S_ID_INCARNATION]}/${i[at + S_ID_SERIAL]}`,
@@ -88,8 +95,9 @@ function notOlder(one: SeenRow, other: SeenRow): boolean {
   return one.epoch > other.epoch || (one.epoch === other.epoch && ((one.version - other.version) | 0) >= 0);
 }
 
-function show({ unit, id, state, owner, epoch, version, acknowledged }: SeenRow): string {
-  return `${unit.name}: session ${id} ${STATE_NAMES[state]} owner ${ownerUnit(owner)}/${owner & 0xffffff} epoch ${epoch} version ${version} acknowledged ${acknowledged.toString(2)}`;
+/** A row in words. */
+export function describeRow({ unit, id, state, owner, epoch, version, acknowledged, ports }: SeenRow): string {
+  return `${unit.name}: session ${id} ${STATE_NAMES[state]} owner ${ownerUnit(owner)}/${owner & 0xffffff} epoch ${epoch} version ${version} acknowledged ${acknowledged.toString(2)}, ports ${ports}`;
 }
 
 export class Invariants {
@@ -118,7 +126,7 @@ export class Invariants {
     for (const found of rows.values()) {
       for (const row of found) {
         if (row.state === STATE_TOMBSTONE) continue;
-        if (this.gone.has(row.id)) this.violate(`a session that was gone is back. ${show(row)}`);
+        if (this.gone.has(row.id)) this.violate(`a session that was gone is back. ${describeRow(row)}`);
         this.seen.add(row.id);
       }
     }
@@ -142,11 +150,11 @@ export class Invariants {
     for (const row of rows) {
       if (row.owner !== wordOf(row.unit)) continue;
       const other = owners.get(row.id);
-      if (other !== undefined) this.violate(`two owners. ${show(row)} and ${show(other)}`);
+      if (other !== undefined) this.violate(`two owners. ${describeRow(row)} and ${describeRow(other)}`);
       owners.set(row.id, row);
     }
     if (this.picture.options.twin === false) return;
-    for (const row of rows) if (!owners.has(row.id)) this.violate(`a replica whose owner has no such row. ${show(row)}`);
+    for (const row of rows) if (!owners.has(row.id)) this.violate(`a replica whose owner has no such row. ${describeRow(row)}`);
   }
 
   private equal(tables: readonly (readonly SeenRow[])[]): void {
@@ -156,13 +164,13 @@ export class Invariants {
       const theirs = new Map(other.map((row) => [row.id, row]));
       for (const row of first) {
         const twin = theirs.get(row.id);
-        if (twin === undefined) this.violate(`${units[k + 1]?.name} lacks a row. ${show(row)}`);
+        if (twin === undefined) this.violate(`${units[k + 1]?.name} lacks a row. ${describeRow(row)}`);
         const same =
           twin.epoch === row.epoch && twin.version === row.version && twin.owner === row.owner && twin.tuples === row.tuples && twin.state === row.state;
-        if (!same) this.violate(`rows differ. ${show(row)} and ${show(twin)}`);
+        if (!same) this.violate(`rows differ. ${describeRow(row)} and ${describeRow(twin)}`);
         theirs.delete(row.id);
       }
-      for (const row of theirs.values()) this.violate(`${units[0]?.name} lacks a row. ${show(row)}`);
+      for (const row of theirs.values()) this.violate(`${units[0]?.name} lacks a row. ${describeRow(row)}`);
     }
     for (const unit of units) {
       for (const { unit: peer, name } of unit.plan.twin.peers) {
@@ -185,8 +193,8 @@ export class Invariants {
       for (const row of rows.get(unit) as readonly SeenRow[]) {
         if (row.owner !== wordOf(unit) || row.state === STATE_TOMBSTONE || ((row.acknowledged >> peer.plan.unit) & 1) === 0) continue;
         const copy = known.get(row.id);
-        if (copy === undefined) this.violate(`${peer.name} acknowledged a row that it does not have. ${show(row)}`);
-        if (!notOlder(copy, row)) this.violate(`${peer.name} acknowledged a version that it does not have. ${show(row)} and ${show(copy)}`);
+        if (copy === undefined) this.violate(`${peer.name} acknowledged a row that it does not have. ${describeRow(row)}`);
+        if (!notOlder(copy, row)) this.violate(`${peer.name} acknowledged a version that it does not have. ${describeRow(row)} and ${describeRow(copy)}`);
       }
     }
   }
@@ -215,6 +223,13 @@ export class Invariants {
   private violate(what: string): never {
     this.picture.world.violate(what);
   }
+}
+
+/** What a unit holds its peer for: absent, alive, dead, partitioned, rejoining. */
+export function memberState(unit: SimUnit, peer: SimUnit): string {
+  const members = unit.tables?.members;
+  const state = members === undefined ? 0 : (members.i[peer.plan.unit * members.strideWords + MEMBER_STATE] as number) & 0xff;
+  return MEMBER_STATE_NAMES[state] ?? "absent";
 }
 
 /** The owner word of a unit's present tables. */

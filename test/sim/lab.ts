@@ -1,11 +1,10 @@
 // The lab's scenarios in the simulator, for machines without root, namespaces or AF_XDP. The same names, the same picture, the
 // same account (test/lab/result.ts); hosts are the simulator's, and time is virtual, so that gaps are exact.
 
-import { word } from "../../firmware/fastpath/memory/layout.ts";
-import { type CounterName, counterRow, MEMBER_STATE_NAMES, MEMBERS } from "../../firmware/fastpath/memory/tables.ts";
+import { type CounterName, counterRow } from "../../firmware/fastpath/memory/tables.ts";
 import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
 import { type LabReport, reportOf, SCENARIO_NAMES, type ScenarioName, type ScenarioResult } from "../lab/result.ts";
-import { Invariants, rowsOf } from "./invariants.ts";
+import { Invariants, memberState, rowsOf } from "./invariants.ts";
 import { TCP, UDP } from "./packets.ts";
 import { addressesOf, Picture, type PictureOptions } from "./picture.ts";
 import { PolicyOracle } from "./policy-oracle.ts";
@@ -15,7 +14,6 @@ import type { Builder, SimUnit } from "./unit.ts";
 const SEED = 2;
 const MEBIBYTE = 1 << 20;
 const SHORT_CONNECTIONS = 2_000;
-const MEMBER_STATE = word(MEMBERS, "state");
 /** How long a manager takes to bring a dataplane back. */
 const RESTART_MILLIS = 150;
 
@@ -115,12 +113,6 @@ function mainDrop(unit: SimUnit): string {
   let most = 0;
   for (let reason = 1; reason < DROP_NAMES.length; reason++) if ((counters?.[reason] ?? 0) > (counters?.[most] ?? 0) || most === 0) most = reason;
   return DROP_NAMES[most] as string;
-}
-
-function memberState(unit: SimUnit, peer: SimUnit): string {
-  const members = unit.tables?.members;
-  const state = members === undefined ? 0 : (members.i[peer.plan.unit * members.strideWords + MEMBER_STATE] as number) & 0xff;
-  return MEMBER_STATE_NAMES[state] ?? "absent";
 }
 
 function accountOf(scene: Scene, transfer: Transfer, what: string): Account {

@@ -2,11 +2,12 @@
 //
 //   start ── work and faults ── endAll ── work ends ── quiet ── invariants.afterHealing
 
-import { STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
+import { COUNTER_NAMES, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
 import { STATE_TOMBSTONE } from "../../firmware/fastpath/sessions.ts";
+import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
 import { Random } from "../../firmware/hal/sim/random.ts";
 import { describeFault, drawFaults, FAULT_KINDS, type Fault, FaultInjector, type FaultKind } from "./faults.ts";
-import { Invariants, rowsOf } from "./invariants.ts";
+import { describeRow, Invariants, memberState, rowsOf } from "./invariants.ts";
 import { Picture, type PictureOptions } from "./picture.ts";
 import { PolicyOracle } from "./policy-oracle.ts";
 import type { Transfer } from "./services.ts";
@@ -48,6 +49,7 @@ const DRAIN_MILLIS = 120_000;
 const QUIET_MILLIS = 6_000;
 const WATCH_MILLIS = 100;
 const SHORT_IDLE = { tcpOpening: 5_000, tcpClosing: 3_000, udpOneWay: 3_000, udpBothWays: 4_000, icmpQuery: 3_000, tcpReset: 2_000 };
+const ROWS_SHOWN = 40;
 const TRACE_LINES = 120;
 
 export function simulate(options: SimulationOptions): SimulationResult {
@@ -79,7 +81,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     failure,
     settings: JSON.stringify(settings),
     faults: faults.map(describeFault),
-    trace: failure === "" ? [] : world.trace.tail(TRACE_LINES),
+    trace: failure === "" ? [] : [...world.trace.tail(TRACE_LINES), ...picture.units.flatMap(accountOf)],
     hash: world.trace.hash,
     virtualMillis: world.schedule.nowMicros / 1_000,
     transfers: workload.transfers.length,
@@ -110,6 +112,8 @@ function tell(picture: Picture, workload: Workload, injector: FaultInjector, fau
     if (world.schedule.nowMicros < nextWatch) return;
     nextWatch = world.schedule.nowMicros + WATCH_MILLIS * 1_000;
     invariants.watch();
+    // Held for dead although it runs (all links were cut at once): what only it had may be lost.
+    for (const unit of picture.units) for (const peer of picture.units) if (peer.isRunning && memberState(unit, peer) === "dead") losses.before(peer);
   };
   picture.start();
   if (picture.options.twin === false) picture.moveUser("B");
@@ -130,6 +134,15 @@ function tell(picture: Picture, workload: Workload, injector: FaultInjector, fau
   for (const transfer of workload.forbidden) if (transfer.established) world.violate(`a forbidden connection was established: ${describeTransfer(transfer)}`);
   world.run(QUIET_MILLIS);
   invariants.afterHealing();
+}
+
+/** A unit's rows and counters, for the end of a failed story. */
+function accountOf(unit: SimUnit): string[] {
+  const counters = unit.tables?.counters.f;
+  if (counters === undefined) return [`${unit.name} has no tables`];
+  const names = [...DROP_NAMES, ...COUNTER_NAMES];
+  const counted = names.flatMap((name, row) => ((counters[row] ?? 0) === 0 ? [] : [`${name} ${counters[row]}`]));
+  return [`${unit.name}: ${counted.join(", ")}`, ...rowsOf(unit).slice(0, ROWS_SHOWN).map(describeRow)];
 }
 
 function describeTransfer(transfer: Transfer): string {
