@@ -7,7 +7,18 @@
 // the peer, so a stale replica, a missing one and an old one all show.
 
 import { hashId } from "../fastpath/memory/hash.ts";
-import { ROW_WORDS, S_EPOCH, S_ID_CREATOR, S_ID_INCARNATION, S_ID_SERIAL, S_OWNER, S_STATE, S_VERSION, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
+import {
+  ROW_WORDS,
+  S_EPOCH,
+  S_ID_CREATOR,
+  S_ID_INCARNATION,
+  S_ID_SERIAL,
+  S_OWNER,
+  S_STATE,
+  S_VERSION,
+  STATE_FREE,
+  STATE_TOMBSTONE,
+} from "../fastpath/sessions.ts";
 import { DIGEST_BUCKETS } from "../limits.ts";
 
 /** Owner words (unit and incarnation) that can have rows at the same time. */

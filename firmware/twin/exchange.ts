@@ -224,7 +224,7 @@ export class Exchange implements RecordReceiver {
     if (this.ownership.walking || this.sweeps.walking) return true;
     for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
       const pending = this.journal.pending[unit] as Pending | null;
-      if (pending !== null && pending.receiving && pending.unsent.count > 0 && !pending.flightFull) return true;
+      if (pending?.receiving === true && pending.unsent.count > 0 && !pending.flightFull) return true;
     }
     return false;
   }

@@ -37,7 +37,19 @@ import {
   P_ZONE,
 } from "../fastpath/packets.ts";
 import { type Admission, ANSWER_OWNER, OWNER_ELSEWHERE, QUERY_LIMITED, QUERY_NOBODY, QUERY_SENT } from "../fastpath/partner.ts";
-import { NOT_FOUND, ownerUnit, ROW_WORDS, S_EPOCH, S_ID_CREATOR, S_ID_INCARNATION, S_ID_SERIAL, S_OWNER, S_STATE, type SessionTable, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
+import {
+  NOT_FOUND,
+  ownerUnit,
+  ROW_WORDS,
+  S_EPOCH,
+  S_ID_CREATOR,
+  S_ID_INCARNATION,
+  S_ID_SERIAL,
+  S_OWNER,
+  S_STATE,
+  type SessionTable,
+  STATE_TOMBSTONE,
+} from "../fastpath/sessions.ts";
 import { drop } from "../fastpath/verdicts.ts";
 import { type PacketMemory, SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../hal/contracts.ts";
 import { FRAME_BYTES, FRAME_HEADROOM_BYTES, UNITS } from "../limits.ts";
@@ -111,7 +123,14 @@ export class Handoff {
   private number = 0;
   private nowMicros = 0;
 
-  constructor(sessions: SessionTable, replicas: Replicas, roles: HandoffRoles, channel: Channel, memory: PacketMemory, tables: Pick<Tables, "counters" | "members">) {
+  constructor(
+    sessions: SessionTable,
+    replicas: Replicas,
+    roles: HandoffRoles,
+    channel: Channel,
+    memory: PacketMemory,
+    tables: Pick<Tables, "counters" | "members">,
+  ) {
     this.sessions = sessions;
     this.replicas = replicas;
     this.roles = roles;
@@ -143,7 +162,13 @@ export class Handoff {
     words[at + P_OFFSET] = offset;
     const body = offset - HANDOFF_HEADER_BYTES;
     this.writeWhere(body, this.unit, words, at, words[at + P_HANDED] as number);
-    this.writeId(body, i[session + S_ID_SERIAL] as number, i[session + S_ID_CREATOR] as number, i[session + S_ID_INCARNATION] as number, i[session + S_EPOCH] as number);
+    this.writeId(
+      body,
+      i[session + S_ID_SERIAL] as number,
+      i[session + S_ID_CREATOR] as number,
+      i[session + S_ID_INCARNATION] as number,
+      i[session + S_EPOCH] as number,
+    );
     if (!this.emit(unit, RECORD_HANDOFF, body, words[at + P_LENGTH] as number, CLASS_HANDOFF)) return false;
     this.counted(unit);
     return true;
@@ -179,8 +204,22 @@ export class Handoff {
     words[at + P_OFFSET] = offset;
     const body = offset - HANDOFF_HEADER_BYTES;
     this.writeWhere(body, named, words, at, words[at + P_HANDED] as number);
-    if (kind === ANSWER_OWNER) this.writeId(body, i[session + S_ID_SERIAL] as number, i[session + S_ID_CREATOR] as number, i[session + S_ID_INCARNATION] as number, i[session + S_EPOCH] as number);
-    else this.writeId(body, words[at + P_ID_SERIAL] as number, words[at + P_ID_CREATOR] as number, words[at + P_ID_INCARNATION] as number, words[at + P_EPOCH] as number);
+    if (kind === ANSWER_OWNER)
+      this.writeId(
+        body,
+        i[session + S_ID_SERIAL] as number,
+        i[session + S_ID_CREATOR] as number,
+        i[session + S_ID_INCARNATION] as number,
+        i[session + S_EPOCH] as number,
+      );
+    else
+      this.writeId(
+        body,
+        words[at + P_ID_SERIAL] as number,
+        words[at + P_ID_CREATOR] as number,
+        words[at + P_ID_INCARNATION] as number,
+        words[at + P_EPOCH] as number,
+      );
     if (!this.emit(unit, ANSWER_RECORDS[kind] as number, body, words[at + P_LENGTH] as number, CLASS_HANDOFF)) return false;
     const counter = C_BACK[kind] as number;
     this.counters[counter] = (this.counters[counter] as number) + 1;
@@ -204,7 +243,14 @@ export class Handoff {
 
   private rest(from: number, body: number, bodyBytes: number): void {
     if (bodyBytes <= REST_HEADER_BYTES || bodyBytes > FRAME_BYTES) return;
-    const length = this.halves.rest(from, this.view.getInt32(body), body + REST_HEADER_BYTES, bodyBytes - REST_HEADER_BYTES, HANDOFF_HEADER_BYTES, this.nowMicros);
+    const length = this.halves.rest(
+      from,
+      this.view.getInt32(body),
+      body + REST_HEADER_BYTES,
+      bodyBytes - REST_HEADER_BYTES,
+      HANDOFF_HEADER_BYTES,
+      this.nowMicros,
+    );
     if (length < 0) this.count(INCOMPLETE);
     if (length <= 0) return;
     const first = this.halves.completedBody;
@@ -228,7 +274,19 @@ export class Handoff {
       this.count(C_HANDED_HERE);
       const here = from * MEMBER_DOUBLES + M_HANDED_HERE;
       this.members[here] = (this.members[here] as number) + 1;
-      this.admission.admit(offset, length, from, port, zone, vlan, handed, view.getInt32(body + H_SERIAL), view.getInt32(body + H_CREATOR), view.getInt32(body + H_INCARNATION), view.getInt32(body + H_EPOCH));
+      this.admission.admit(
+        offset,
+        length,
+        from,
+        port,
+        zone,
+        vlan,
+        handed,
+        view.getInt32(body + H_SERIAL),
+        view.getInt32(body + H_CREATOR),
+        view.getInt32(body + H_INCARNATION),
+        view.getInt32(body + H_EPOCH),
+      );
     } else if (type === RECORD_ANSWER_JUDGED) this.admission.emitJudged(offset, length, port, zone, vlan);
     else if (type === RECORD_ANSWER_NONE) {
       if (!this.dropUnlessNewer(from, body)) {
@@ -289,7 +347,8 @@ export class Handoff {
     const view = this.view;
     view.setUint16(body + H_BYTES, length);
     const most = this.channel.bodyBytesMost(unit);
-    if (HANDOFF_HEADER_BYTES + length <= most) return this.channel.sendInPlace(unit, type, 0, body - RECORD_HEADER_BYTES, HANDOFF_HEADER_BYTES + length, txClass);
+    if (HANDOFF_HEADER_BYTES + length <= most)
+      return this.channel.sendInPlace(unit, type, 0, body - RECORD_HEADER_BYTES, HANDOFF_HEADER_BYTES + length, txClass);
     const headBytes = most - HANDOFF_HEADER_BYTES;
     const restBytes = length - headBytes;
     if (headBytes < ETHERNET_BYTES || REST_HEADER_BYTES + restBytes > most) return false;

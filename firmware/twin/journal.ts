@@ -3,8 +3,8 @@
 //
 //   sessions.changes ──► stamp, digest ──► pending of each receiving peer (own rows)
 
-import { ROW_WORDS, S_OWNER, S_STATE, type SessionTable, STATE_FREE } from "../fastpath/sessions.ts";
 import { STATE_NAMES } from "../fastpath/memory/tables.ts";
+import { ROW_WORDS, S_OWNER, S_STATE, type SessionTable, STATE_FREE } from "../fastpath/sessions.ts";
 import { UNITS } from "../limits.ts";
 import { Digests } from "./digest.ts";
 import { Pending } from "./pending.ts";

@@ -105,7 +105,9 @@ export class Proof {
     for (let k = 0; k < PART; k = (k + 1) | 0) {
       if ((view.getInt32(body + SKIPPED + ((k >>> 5) << 2)) & (1 << (k & 31))) !== 0) continue;
       const bucket = first + k;
-      const same = view.getInt32(body + SUMS + (k << 3)) === this.digests.sumLow(owner, bucket) && view.getInt32(body + SUMS + (k << 3) + 4) === this.digests.sumHigh(owner, bucket);
+      const same =
+        view.getInt32(body + SUMS + (k << 3)) === this.digests.sumLow(owner, bucket) &&
+        view.getInt32(body + SUMS + (k << 3) + 4) === this.digests.sumHigh(owner, bucket);
       putBit(peer.equalHere, bucket, same);
       putBit(differing, bucket, !same);
       if (!same) worse = (worse + 1) | 0;
@@ -145,7 +147,9 @@ export class Proof {
   }
 
   private unchanged(peer: PeerProof, bucket: number): boolean {
-    return peer.sent[bucket * 2] === this.digests.sumLow(this.sessions.me, bucket) && peer.sent[bucket * 2 + 1] === this.digests.sumHigh(this.sessions.me, bucket);
+    return (
+      peer.sent[bucket * 2] === this.digests.sumLow(this.sessions.me, bucket) && peer.sent[bucket * 2 + 1] === this.digests.sumHigh(this.sessions.me, bucket)
+    );
   }
 
   private leaveOut(peer: PeerProof, pending: Pending): void {

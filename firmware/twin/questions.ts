@@ -29,6 +29,8 @@ export class Questions {
 
 function prefixSlot(words: Int32Array, source: number): number {
   const v4 = words[source] === 0 && words[source + 1] === 0 && words[source + 2] === V4_MAPPED;
-  const mixed = v4 ? Math.imul((words[source + 3] as number) & SLASH_24, 0x9e3779b1) : Math.imul((words[source] as number) ^ Math.imul(words[source + 1] as number, 0x85ebca6b), 0x9e3779b1);
+  const mixed = v4
+    ? Math.imul((words[source + 3] as number) & SLASH_24, 0x9e3779b1)
+    : Math.imul((words[source] as number) ^ Math.imul(words[source + 1] as number, 0x85ebca6b), 0x9e3779b1);
   return (mixed >>> 16) & (QUERY_PREFIXES - 1);
 }

@@ -103,7 +103,18 @@ export class RowCodec {
   }
 
   /** Writes the row that `measure` looked at just before; `state` replaces its state word (a yielded row's last one). */
-  encode(i: Int32Array, at: number, view: DataView, body: number, row: number, stamp: number, sweep: number, idleMillis: number, ageMillis: number, state: number): void {
+  encode(
+    i: Int32Array,
+    at: number,
+    view: DataView,
+    body: number,
+    row: number,
+    stamp: number,
+    sweep: number,
+    idleMillis: number,
+    ageMillis: number,
+    state: number,
+  ): void {
     view.setInt32(body + ROW_NUMBER, row);
     view.setInt32(body + ROW_STAMP, stamp);
     view.setInt32(body + ROW_SWEEP, sweep);

@@ -98,7 +98,11 @@ export class Replicas {
     this.counters = tables.counters.f;
     this.doubles = replicatedDoubles();
     const isDouble = (at: number) => this.doubles.includes(at) || this.doubles.includes(at - 1);
-    const isIdentity = (at: number) => (at >= S_KEY && at < S_KEY + KEY_WORDS) || (at >= S_KEY + KEY_STRIDE && at < S_KEY + KEY_STRIDE + KEY_WORDS) || (at >= S_ID_SERIAL && at <= S_EPOCH) || at === S_OWNER;
+    const isIdentity = (at: number) =>
+      (at >= S_KEY && at < S_KEY + KEY_WORDS) ||
+      (at >= S_KEY + KEY_STRIDE && at < S_KEY + KEY_STRIDE + KEY_WORDS) ||
+      (at >= S_ID_SERIAL && at <= S_EPOCH) ||
+      at === S_OWNER;
     this.allWords = replicatedWords().filter((at) => !isDouble(at));
     this.stateWords = this.allWords.filter((at) => !isIdentity(at) && at !== S_STATE);
     this.guardCounter = new Int32Array(sessions.capacity);
@@ -185,7 +189,8 @@ export class Replicas {
   /** The successor of what we owned before did not take this row: it ends here, unless something newer has come. */
   refused(row: number): void {
     const owner = this.sessions.i[row * ROW_WORDS + S_OWNER] as number;
-    if (owner !== this.sessions.me && ownerUnit(owner) === this.sessions.unit && !this.isTombstone(row)) this.dropReplica(row, this.sessions.i[row * ROW_WORDS + S_SWEEP] as number, 0);
+    if (owner !== this.sessions.me && ownerUnit(owner) === this.sessions.unit && !this.isTombstone(row))
+      this.dropReplica(row, this.sessions.i[row * ROW_WORDS + S_SWEEP] as number, 0);
   }
 
   /** True while `unit` has not answered whether it takes this row. */
@@ -225,7 +230,7 @@ export class Replicas {
   /** The sender shows what it owned before this unit succeeded it. */
   private isOffer(from: number, i: Int32Array): boolean {
     const owner = i[S_OWNER] as number;
-    return ownerUnit(owner) === from && (this.roles.disposition(owner) === OWNER_ADOPT);
+    return ownerUnit(owner) === from && this.roles.disposition(owner) === OWNER_ADOPT;
   }
 
   /** A record may name an owner whom this unit has succeeded meanwhile: the sender did not know yet. The row is ours. */

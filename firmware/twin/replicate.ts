@@ -24,7 +24,7 @@ import {
 } from "./frame.ts";
 import { type Journal, STAMP_MICROS } from "./journal.ts";
 import type { Pending } from "./pending.ts";
-import { DecodedRow, replicatedWords, RowCodec } from "./record.ts";
+import { DecodedRow, RowCodec, replicatedWords } from "./record.ts";
 import { ACKNOWLEDGE, REFUSE, type Replicas } from "./replicas.ts";
 import type { Sweeps } from "./sweep.ts";
 
@@ -75,7 +75,15 @@ export class Replication {
   private readonly decoded = new DecodedRow();
   private retryAtMicros = 0;
 
-  constructor(sessions: SessionTable, journal: Journal, replicas: Replicas, sweeps: Sweeps, channel: Channel, events: EventRing, tables: Pick<Tables, "members">) {
+  constructor(
+    sessions: SessionTable,
+    journal: Journal,
+    replicas: Replicas,
+    sweeps: Sweeps,
+    channel: Channel,
+    events: EventRing,
+    tables: Pick<Tables, "members">,
+  ) {
     this.sessions = sessions;
     this.journal = journal;
     this.replicas = replicas;
@@ -121,7 +129,7 @@ export class Replication {
     const result = type === RECORD_YIELD ? this.replicas.yielded(from, d, counter) : this.replicas.apply(from, d, counter, this.sweeps.incoming(from));
     if (result === ACKNOWLEDGE) (this.acknowledged[from] as AnswerList).add(d);
     if (result === REFUSE) (this.refused[from] as AnswerList).add(d);
-    const received = (from * MEMBER_WORDS >> 1) + M_ROWS_RECEIVED;
+    const received = ((from * MEMBER_WORDS) >> 1) + M_ROWS_RECEIVED;
     this.memberDoubles[received] = (this.memberDoubles[received] as number) + 1;
     return true;
   }

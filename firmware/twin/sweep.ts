@@ -89,7 +89,16 @@ export class Sweeps {
   readonly held = new Uint8Array(UNITS);
 
   /** `first`: where this start's sweep numbers begin; drawn, so that they differ from earlier starts'. */
-  constructor(sessions: SessionTable, journal: Journal, replicas: Replicas, roles: Dispositions, channel: Channel, events: EventRing, tables: Pick<Tables, "members">, first: number) {
+  constructor(
+    sessions: SessionTable,
+    journal: Journal,
+    replicas: Replicas,
+    roles: Dispositions,
+    channel: Channel,
+    events: EventRing,
+    tables: Pick<Tables, "members">,
+    first: number,
+  ) {
     this.sessions = sessions;
     this.journal = journal;
     this.replicas = replicas;
@@ -117,7 +126,8 @@ export class Sweeps {
 
   /** True while a walk of ours over the table is under way. */
   get walking(): boolean {
-    for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) if ((this.peers[unit] as PeerSweeps).state === MARKING || (this.peers[unit] as PeerSweeps).deleting >= 0) return true;
+    for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0)
+      if ((this.peers[unit] as PeerSweeps).state === MARKING || (this.peers[unit] as PeerSweeps).deleting >= 0) return true;
     return false;
   }
 

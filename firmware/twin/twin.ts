@@ -65,7 +65,16 @@ export class Twin implements Partner, RoleHooks {
       hooks: this,
     });
     const roles: HandoffRoles & RejoinListener = this.membership.roles;
-    this.exchange = new Exchange({ peers: plan.twin.peers.map((peer) => peer.unit), sessions: parts.sessions, tables, events, packets, channel: this.membership.link, roles, draw: draw[0] as number });
+    this.exchange = new Exchange({
+      peers: plan.twin.peers.map((peer) => peer.unit),
+      sessions: parts.sessions,
+      tables,
+      events,
+      packets,
+      channel: this.membership.link,
+      roles,
+      draw: draw[0] as number,
+    });
     this.membership.connect(this.exchange);
   }
 

@@ -1,8 +1,23 @@
 // One owner per session: successions, sessions that both sites created, partitions, and units that come back.
 
 import { test } from "tap";
-import { KEY_STRIDE, ORIGINATOR, ownerUnit, ROW_WORDS, S_END, S_EPOCH, S_KEY, S_MAX_END, S_OWNER, S_PACKETS_F64, S_STATE, S_VERSION, STATE_TOMBSTONE, WINDOW_STRIDE } from "../../firmware/fastpath/sessions.ts";
 import { STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
+import {
+  KEY_STRIDE,
+  ORIGINATOR,
+  ownerUnit,
+  ROW_WORDS,
+  S_END,
+  S_EPOCH,
+  S_KEY,
+  S_MAX_END,
+  S_OWNER,
+  S_PACKETS_F64,
+  S_STATE,
+  S_VERSION,
+  STATE_TOMBSTONE,
+  WINDOW_STRIDE,
+} from "../../firmware/fastpath/sessions.ts";
 import { RECORD_CAUGHT_UP, RECORD_REJOIN, RECORD_ROW, RECORD_YIELD } from "../../firmware/twin/frame.ts";
 import { copyOf, ESTABLISHED, SYN_SENT, TCP, UDP, UDP_ONE_WAY, Unit, Wire } from "./units.ts";
 
@@ -77,7 +92,10 @@ test("what has ended at my successor while I was away is not brought back by wha
     Object.assign(wire.faults, { lose: 0.2, duplicate: 0.2, delayMicros: 20_000 });
     wire.connect(a, b);
     a.succession(before, B1);
-    t.ok(wire.until(5_000, () => proven(a, b)), `seed ${seed}`);
+    t.ok(
+      wire.until(5_000, () => proven(a, b)),
+      `seed ${seed}`,
+    );
     t.equal(b.live().length, 10);
   }
 });
@@ -107,7 +125,10 @@ test("both sites create the same UDP flow, each from its own side: the lower cre
   const mine = a.open(1, 2, PORTS, UDP_ONE_WAY, UDP);
   const theirs = b.open(2, 1, PORTS, UDP_ONE_WAY, UDP);
   b.sessions.f[((theirs * ROW_WORDS) >> 1) + S_PACKETS_F64] = 5;
-  t.ok(wire.until(500, () => proven(a, b)), `${ids(a)} ${ids(b)}`);
+  t.ok(
+    wire.until(500, () => proven(a, b)),
+    `${ids(a)} ${ids(b)}`,
+  );
   t.equal(a.live().length, 1);
   t.equal(a.word(mine, S_OWNER), a.sessions.me);
   t.equal(a.word(mine, S_EPOCH), 2, "a new epoch");
@@ -128,7 +149,10 @@ test("both sites create under loss, duplication and reordering: one session rema
       else b.open(k, 100 + k, PORTS, UDP_ONE_WAY, UDP);
       wire.run(2);
     }
-    t.ok(wire.until(8_000, () => proven(a, b)), `seed ${seed}: ${a.live().length}, ${b.live().length}`);
+    t.ok(
+      wire.until(8_000, () => proven(a, b)),
+      `seed ${seed}: ${a.live().length}, ${b.live().length}`,
+    );
     t.equal(a.live().length, 20);
     t.equal(a.counter("conflicts-won"), 20, "each merged once");
   }
@@ -171,7 +195,10 @@ test("a partition heals: sessions made meanwhile are replicated, ended ones disa
     wire.run(8_000);
     Object.assign(wire.faults, { lose: 0.2, duplicate: 0.2, delayMicros: 20_000 });
     wire.connect(a, b, seed % 2 === 0);
-    t.ok(wire.until(8_000, () => proven(a, b)), `seed ${seed}: ${a.live().length}, ${b.live().length}`);
+    t.ok(
+      wire.until(8_000, () => proven(a, b)),
+      `seed ${seed}: ${a.live().length}, ${b.live().length}`,
+    );
     t.equal(a.live().length, 20 + 30 + 10);
   }
 });
@@ -234,7 +261,10 @@ test("both sites took the other for dead: a record that names an owner whom its 
   // Only now A1 hears that it is succeeded; its row has arrived at B1 meanwhile.
   a.successors.delete(before.b);
   a.succession(before.a, B1);
-  t.ok(wire.until(2_000, () => proven(a, b)), `${ids(a)} ${ids(b)}`);
+  t.ok(
+    wire.until(2_000, () => proven(a, b)),
+    `${ids(a)} ${ids(b)}`,
+  );
   t.equal(b.word(row, S_OWNER), b.sessions.me);
 });
 
@@ -254,7 +284,10 @@ test("a unit rejoins with an older checkpoint: no old row wins over a newer one"
   const again = new Unit(wire, A1, [B1], 1_024, 1, checkpoint);
   again.exchange.beginRejoin(true);
   wire.connect(again, b);
-  t.ok(wire.until(250, () => again.caughtUpBy.length === 1), "caught up");
+  t.ok(
+    wire.until(250, () => again.caughtUpBy.length === 1),
+    "caught up",
+  );
   t.same(again.live(), expected, "what the peer held is here again");
   t.ok(again.counterpart(before, later) >= 0, "also what the checkpoint did not have");
   t.ok(wire.until(2_000, () => proven(again, b)));

@@ -5,16 +5,21 @@ import { test } from "tap";
 import { wordsOf } from "../../firmware/fastpath/memory/layout.ts";
 import { SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
 import { ROW_WORDS, S_EPOCH, S_ID_CREATOR, S_ID_INCARNATION, S_ID_SERIAL, S_OWNER, S_STATE, S_VERSION } from "../../firmware/fastpath/sessions.ts";
-import { DecodedRow, replicatedWords, RowCodec } from "../../firmware/twin/record.ts";
+import { DecodedRow, RowCodec, replicatedWords } from "../../firmware/twin/record.ts";
 
 const BODY = 292;
 const ESSENTIAL = [S_ID_SERIAL, S_ID_CREATOR, S_ID_INCARNATION, S_EPOCH, S_VERSION, S_OWNER, S_STATE];
 const view = new DataView(new ArrayBuffer(2_048));
 /** Rows with many zeroes, as rows have. */
-const anyRow = fc.array(fc.oneof({ weight: 1, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer() }), { minLength: ROW_WORDS * 2, maxLength: ROW_WORDS * 2 });
+const anyRow = fc.array(fc.oneof({ weight: 1, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer() }), {
+  minLength: ROW_WORDS * 2,
+  maxLength: ROW_WORDS * 2,
+});
 
 test("every replicated field travels, in every word, and no other", async (t) => {
-  const declared = SESSIONS.fields.filter((field) => field.replicated === true).flatMap((field) => Array.from({ length: wordsOf(field.type) }, (_, k) => field.at + k));
+  const declared = SESSIONS.fields
+    .filter((field) => field.replicated === true)
+    .flatMap((field) => Array.from({ length: wordsOf(field.type) }, (_, k) => field.at + k));
   t.same([...replicatedWords()], declared);
 });
 

@@ -33,7 +33,10 @@ test("a new peer gets the whole table while it changes, for many seeds", async (
       }
       wire.run(1);
     }
-    t.ok(wire.until(5_000, () => proven(a, b)), `seed ${seed}: ${a.live().length} and ${b.live().length}`);
+    t.ok(
+      wire.until(5_000, () => proven(a, b)),
+      `seed ${seed}: ${a.live().length} and ${b.live().length}`,
+    );
     t.equal(a.member(B1, "sweeping"), 0);
   }
 });
@@ -112,7 +115,10 @@ test("a missing replica and one too many are found by the digests", async (t) =>
   t.ok(wire.until(3_000, () => proven(a, b)));
   b.exchange.replicas.disowned(b.counterpart(a, rows[3] as number), A1);
   t.equal(b.live().length, 199);
-  t.ok(wire.until(3_000, () => proven(a, b)), "missing");
+  t.ok(
+    wire.until(3_000, () => proven(a, b)),
+    "missing",
+  );
   t.equal(b.live().length, 200);
   // A row that its owner forgets without a word.
   const victim = rows[5] as number;
@@ -120,7 +126,10 @@ test("a missing replica and one too many are found by the digests", async (t) =>
   a.exchange.journal.digests.update(victim);
   a.sessions.release(victim);
   a.exchange.journal.forget(victim);
-  t.ok(wire.until(3_000, () => proven(a, b)), "too many");
+  t.ok(
+    wire.until(3_000, () => proven(a, b)),
+    "too many",
+  );
   t.equal(b.live().length, 199);
 });
 
@@ -174,7 +183,13 @@ test("rows that were adopted behind a sweep's back are not deleted by its end", 
     wire.connect(a, b);
     wire.run(wire.random.below(30));
     for (const unit of [a, b]) unit.succession(dead.sessions.me, A1);
-    t.ok(wire.until(1_500, () => wire.nowMicros % 50_000 === 0 && b.live().length === 500 && ids(a) === ids(b)), `seed ${seed}: ${a.live().length} and ${b.live().length}`);
-    t.notOk(b.sessions.i.some((value, k) => k % ROW_WORDS === S_SWEEP && value === 0 && b.kind((k - S_SWEEP) / ROW_WORDS) === 3), "every replica is stamped");
+    t.ok(
+      wire.until(1_500, () => wire.nowMicros % 50_000 === 0 && b.live().length === 500 && ids(a) === ids(b)),
+      `seed ${seed}: ${a.live().length} and ${b.live().length}`,
+    );
+    t.notOk(
+      b.sessions.i.some((value, k) => k % ROW_WORDS === S_SWEEP && value === 0 && b.kind((k - S_SWEEP) / ROW_WORDS) === 3),
+      "every replica is stamped",
+    );
   }
 });

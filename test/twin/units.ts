@@ -2,9 +2,19 @@
 // duplicate, delay and reorder, and a clock that the test moves. No keys, no ports: those are link.ts' and the simulator's.
 
 import { EventRing } from "../../firmware/fastpath/events.ts";
-import { headerWord, mapTables, planRegions, STATE_NAMES, type Tables, viewTable, type TableView } from "../../firmware/fastpath/memory/tables.ts";
 import { word } from "../../firmware/fastpath/memory/layout.ts";
-import { MEMBERS, counterRow, type CounterName } from "../../firmware/fastpath/memory/tables.ts";
+import {
+  type CounterName,
+  counterRow,
+  headerWord,
+  MEMBERS,
+  mapTables,
+  planRegions,
+  STATE_NAMES,
+  type Tables,
+  type TableView,
+  viewTable,
+} from "../../firmware/fastpath/memory/tables.ts";
 import { type Admission, OWNER_ADOPT, OWNER_ELSEWHERE, OWNER_HERE } from "../../firmware/fastpath/partner.ts";
 import {
   KEY_STRIDE,
@@ -130,7 +140,9 @@ export class Wire {
     b.peers.delete(a.number);
     a.exchange.lost(b.number);
     b.exchange.lost(a.number);
-    this.queue = this.queue.filter((message) => !(message.from === a.number && message.to === b.number) && !(message.from === b.number && message.to === a.number));
+    this.queue = this.queue.filter(
+      (message) => !(message.from === a.number && message.to === b.number) && !(message.from === b.number && message.to === a.number),
+    );
   }
 }
 
@@ -280,8 +292,30 @@ export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admis
 
   // The fastpath.
 
-  admit(offset: number, lengthBytes: number, ingressUnit: number, port: number, zone: number, vlan: number, handed: number, idSerial: number, idCreator: number, idIncarnation: number, epoch: number): void {
-    this.admitted.push({ what: "admit", packet: this.bytes.slice(offset, offset + lengthBytes), ingressUnit, port, zone, vlan, handed, offset, id: [idSerial, idCreator, idIncarnation, epoch] });
+  admit(
+    offset: number,
+    lengthBytes: number,
+    ingressUnit: number,
+    port: number,
+    zone: number,
+    vlan: number,
+    handed: number,
+    idSerial: number,
+    idCreator: number,
+    idIncarnation: number,
+    epoch: number,
+  ): void {
+    this.admitted.push({
+      what: "admit",
+      packet: this.bytes.slice(offset, offset + lengthBytes),
+      ingressUnit,
+      port,
+      zone,
+      vlan,
+      handed,
+      offset,
+      id: [idSerial, idCreator, idIncarnation, epoch],
+    });
     this.memory.give(offset);
   }
 
