@@ -3,6 +3,7 @@
 import { closeSync } from "node:fs";
 import type { Board } from "../../board/board.ts";
 import { createDoorbell, ringDoorbell } from "../hal/linux/idle.ts";
+import { DATAPLANE_NODE_FLAGS } from "../node-flags.ts";
 import { reserveIncarnation } from "./incarnation.ts";
 import type { Child } from "./keeper.ts";
 import type { Places } from "./places.ts";
@@ -53,8 +54,7 @@ export function createMachine(options: MachineOptions): LinuxMachine {
     spawnDataplane(incarnation) {
       const driver = options.driver === "" ? [] : ["--driver", options.driver];
       return run("dataplane", {
-        // Without lazy feedback the worst batch while the compiler warms up is 2.5 ms.
-        flags: ["--no-lazy-feedback-allocation"],
+        flags: DATAPLANE_NODE_FLAGS,
         arguments: [
           "--plan",
           places.planFile,
