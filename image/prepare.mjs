@@ -142,13 +142,15 @@ async function installModules() {
 }
 
 async function buildAddons(problems, nodeVersion) {
+  // node-gyp lets npm's environment overrule its own arguments: a `nodedir` in somebody's .npmrc would build for another Node.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith("npm_config_")));
   for (const addon of ADDONS) {
     const folder = join(MODULES, addon.name);
     const mark = join(folder, "build", "built-for");
     const isBuilt = existsSync(join(folder, addon.product)) && existsSync(mark) && readFileSync(mark, "utf8") === nodeVersion;
     if (isBuilt) continue;
     const args = [join(MODULES, "node-gyp", "bin", "node-gyp.js"), "rebuild", `--nodedir=${NODE_HEADERS}`];
-    if (await run(`building ${addon.name} for Node ${nodeVersion}`, NODE, args, { cwd: folder })) writeFileSync(mark, nodeVersion);
+    if (await run(`building ${addon.name} for Node ${nodeVersion}`, NODE, args, { cwd: folder, env })) writeFileSync(mark, nodeVersion);
     else problems.push(`${addon.name} did not build: ${addon.cost}`);
   }
 }
