@@ -2,11 +2,12 @@
 // because they would steal each other's processor time. `npm test -- test/twin` runs what lies under a path.
 //
 // On a terminal tap's own live report is shown. Elsewhere it is one line per file, and what a failing file said. The sums go to
-// build/test-results.json, where .ci/run finds them; at the end come the requirements that no test names.
+// build/test-results.json, where .ci/run finds them; at the end comes each requirement with its tests.
 
 import { spawn } from "node:child_process";
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, sep } from "node:path";
+import { index, sentences } from "./requirements.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const BUILD = join(ROOT, "build");
@@ -15,9 +16,6 @@ const RESULTS = join(BUILD, "test-results.json");
 
 /** These make namespaces, devices and processes of their own. */
 const SERIAL = [`test${sep}lab${sep}`, `test${sep}hal${sep}linux${sep}`, `test${sep}manager${sep}process`];
-
-/** REQUIREMENTS.md and DESIGN.md §8: letter and highest number. */
-const REQUIREMENTS = { F: 11, T: 7, V: 5, N: 10, W: 8 } as const;
 
 interface Sums {
   passed: number;
@@ -75,14 +73,6 @@ async function runTap(files: readonly string[], jobs: number, sums: Sums): Promi
   return code === 0;
 }
 
-/** Ids of requirements that no test file names. */
-function uncoveredRequirements(files: readonly string[]): string[] {
-  const named = new Set(files.flatMap((file) => readFileSync(join(ROOT, file), "utf8").match(/\b[FTVNW]\d{1,2}\b/g) ?? []));
-  return Object.entries(REQUIREMENTS)
-    .flatMap(([letter, most]) => Array.from({ length: most }, (_, index) => `${letter}${index + 1}`))
-    .filter((id) => !named.has(id));
-}
-
 async function main(): Promise<number> {
   const wanted = process.argv.slice(2).map((path) => path.replace(/^\.\//, ""));
   const all = globSync("test/**/*.test.ts", { cwd: ROOT }).sort();
@@ -100,9 +90,11 @@ async function main(): Promise<number> {
   // A run that broke without a failing assertion (a crash of tap itself) must not count as zero failures.
   if (!passed && sums.failed === 0) sums.failed = 1;
   writeFileSync(RESULTS, `${JSON.stringify(sums)}\n`);
-  if (wanted.length === 0) console.log(`requirements that no test names yet: ${uncoveredRequirements(all).join(" ") || "none"}`);
+  const requirements = index();
+  if (wanted.length === 0) for (const line of sentences(requirements)) console.log(line);
+  const isCovered = wanted.length > 0 || requirements.missing.length + requirements.unknown.length === 0;
   console.log(`${files.length} files: ${sums.passed} passed, ${sums.failed} failed, ${sums.skipped} skipped`);
-  return passed ? 0 : 1;
+  return passed && isCovered ? 0 : 1;
 }
 
 process.exitCode = await main();

@@ -27,7 +27,7 @@ function pair(seed: number) {
   return { wire, boot, rejected, counted, sent };
 }
 
-test("a greeting of an earlier start, replayed, does not tear down the association", async (t) => {
+test("W7: a greeting of an earlier start, replayed, does not tear down the association", async (t) => {
   const { wire, boot, sent } = pair(1);
   const a = boot(A);
   boot(B);
@@ -75,7 +75,7 @@ test("a unit's own greetings and frames, reflected, mean nothing to it", async (
   t.same(a.told, []);
 });
 
-test("sealed frames, replayed, change nothing and are counted", async (t) => {
+test("W7: sealed frames, replayed, change nothing and are counted", async (t) => {
   const { wire, boot, sent, rejected } = pair(4);
   const a = boot(A);
   const b = boot(B);
@@ -111,7 +111,7 @@ test("frames of an earlier start do not open after a restart", async (t) => {
   t.equal(b.told.length, 1);
 });
 
-test("a frame altered in any one byte is rejected and counted", async (t) => {
+test("W7: a frame altered in any one byte is rejected and counted", async (t) => {
   const { wire, boot, sent, counted } = pair(6);
   const a = boot(A);
   const b = boot(B);
@@ -139,7 +139,7 @@ test("a frame altered in any one byte is rejected and counted", async (t) => {
   t.same(b.heard, ["the true text"], "and none of them moved the window");
 });
 
-test("noise on our EtherType is rejected without harm", async (t) => {
+test("W7: noise on our EtherType is rejected without harm", async (t) => {
   const { wire, boot, counted } = pair(7);
   const a = boot(A);
   const b = boot(B);

@@ -71,7 +71,7 @@ function answerRow(unit: Unit, what: Admitted): Int32Array {
 const drops = (unit: Unit, name: Parameters<typeof drop>[0]): number => unit.tables.counters.f[drop(name)] as number;
 const admitted = (unit: Unit): Admitted => unit.admitted.pop() as Admitted;
 
-test("a packet reaches its owner with ingress unit, port, zone, VLAN, id and epoch", async (t) => {
+test("W1: a packet reaches its owner with ingress unit, port, zone, VLAN, id and epoch", async (t) => {
   const { wire, a, b } = pair();
   const row = b.open(1, 2);
   wire.run(3);
@@ -202,7 +202,7 @@ test("none: the ingress drops that replica, unless it is newer, and judges witho
   t.equal(a.live().length, 0, "not newer: dropped");
 });
 
-test("owner: the ingress hands off once more, flagged last, and then no further (W8)", async (t) => {
+test("W8: owner: the ingress hands off once more, flagged last, and then no further", async (t) => {
   const wire = new Wire(2);
   const a = new Unit(wire, A1, [B1, B2]);
   const b = new Unit(wire, B1, [A1, B2]);

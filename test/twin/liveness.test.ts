@@ -54,7 +54,7 @@ test("a cut of the twin link alone is a partition, healing ends it", async (t) =
   t.match(a.told.slice(-2), ["lost 3", "associated 3"], "the same start, so nothing is fresh");
 });
 
-test("a one-way cut of the twin link is a partition on both sides", async (t) => {
+test("W5: a one-way cut of the twin link is a partition on both sides", async (t) => {
   const { wire, a, b } = living(4);
   wire.cut([wire.twin], true, A, B);
   wire.run(300);

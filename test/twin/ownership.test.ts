@@ -39,7 +39,7 @@ const proven = (a: Unit, b: Unit): boolean => a.member(b.number, "digestsEqual")
 /** Ports word of 53 both ways, so that a mirrored session has the mirrored tuple. */
 const PORTS = (53 << 16) | 53;
 
-test("an owner dies: its successor adopts every row that it holds, in a new epoch", async (t) => {
+test("W4: an owner dies: its successor adopts every row that it holds, in a new epoch", async (t) => {
   const { wire, a, b } = pair(1);
   const rows = Array.from({ length: 100 }, (_, k) => a.open(k + 1, 2));
   wire.run(10);
@@ -139,7 +139,7 @@ test("both sites create the same UDP flow, each from its own side: the lower cre
   t.equal(b.counter("conflicts-yielded"), 1);
 });
 
-test("both sites create under loss, duplication and reordering: one session remains at both, for many seeds", async (t) => {
+test("W1: both sites create under loss, duplication and reordering: one session remains at both, for many seeds", async (t) => {
   for (let seed = 1; seed <= 15; seed++) {
     const { wire, a, b } = pair(seed);
     Object.assign(wire.faults, { lose: 0.3, duplicate: 0.3, delayMicros: 30_000 });
@@ -179,7 +179,7 @@ test("a lost yield is sent again: the winner learns what the loser knew", async 
   t.equal(b.word(there, S_END), 5_000);
 });
 
-test("a partition heals: sessions made meanwhile are replicated, ended ones disappear, digests are equal", async (t) => {
+test("W5: a partition heals: sessions made meanwhile are replicated, ended ones disappear, digests are equal", async (t) => {
   for (let seed = 30; seed < 36; seed++) {
     const { wire, a, b } = pair(seed);
     const old = Array.from({ length: 40 }, (_, k) => (k % 2 === 0 ? a : b).open(k + 1, 2));

@@ -200,7 +200,7 @@ test("successions are followed: A's rows went to B, B's to A again", async (t) =
   t.equal(a.roles.disposition(ownerWord(B1, 7)), OWNER_ADOPT);
 });
 
-test("when all links are cut at once both claim; after healing one claim stands, the same at both", async (t) => {
+test("W5: when all links are cut at once both claim; after healing one claim stands, the same at both", async (t) => {
   const { wire, a, b } = together(14);
   const segments = [wire.twin, ...wire.data];
   wire.cut(segments, true);

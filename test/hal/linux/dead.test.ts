@@ -45,7 +45,7 @@ function forwarder(driver: string): string {
 }
 
 function onBothDrivers(driver: "afxdp" | "pcap"): void {
-  test(`${driver}: a dead dataplane passes nothing and answers nothing; the next one takes over`, async (t) => {
+  test(`F1: ${driver}: a dead dataplane passes nothing and answers nothing; the next one takes over`, async (t) => {
     cable("p0", "g0");
     cable("p1", "g1");
     for (const device of ["p0", "p1"]) ip(`link set ${device} up`);
