@@ -11,9 +11,9 @@
 import { readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { parseArgs } from "node:util";
+import type { Idle } from "./hal/contracts.ts";
 import { createClock } from "./hal/linux/clock.ts";
 import { createEntropy } from "./hal/linux/entropy.ts";
-import type { Idle } from "./hal/contracts.ts";
 import { createIdle } from "./hal/linux/idle.ts";
 import { openUnitMemory, privateArea } from "./hal/linux/memory.ts";
 import { type DriverChoice, openPorts } from "./hal/linux/ports.ts";
@@ -43,7 +43,14 @@ function readArguments(): Arguments {
   if (values.plan === undefined || values.memory === undefined || !Number.isInteger(incarnation) || incarnation < 1) throw new Error(`usage: ${USAGE}`);
   const driver = values.driver ?? "auto";
   if (driver !== "auto" && driver !== "afxdp" && driver !== "pcap") throw new Error(`--driver is afxdp or pcap, not ${driver}`);
-  return { plan: JSON.parse(readFileSync(values.plan, "utf8")) as Plan, memory: values.memory, incarnation, driver, doorbell: Number(values.doorbell ?? -1), data: values.data };
+  return {
+    plan: JSON.parse(readFileSync(values.plan, "utf8")) as Plan,
+    memory: values.memory,
+    incarnation,
+    driver,
+    doorbell: Number(values.doorbell ?? -1),
+    data: values.data,
+  };
 }
 
 /** Puts the unit together; the ports open last. */
@@ -56,7 +63,15 @@ function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
   const packets = createPacketMemory(area);
   const { ports, fallbacks } = openPorts(plan.ports, packets, { driver });
   for (const { sentence } of fallbacks) report(sentence);
-  const machine = { clock: createClock(), entropy: createEntropy(), packets, memory, ports, sealer: createSealer(area), indexBuffer: privateArea(indexBytes(plan.sessions)) };
+  const machine = {
+    clock: createClock(),
+    entropy: createEntropy(),
+    packets,
+    memory,
+    ports,
+    sealer: createSealer(area),
+    indexBuffer: privateArea(indexBytes(plan.sessions)),
+  };
   const dataplane = new Dataplane(machine, plan, incarnation, data === undefined ? undefined : createWarmStart(data, Date.now, report));
   return { dataplane, idle: createIdle(ports, doorbell) };
 }

@@ -3,14 +3,14 @@
 //
 //   breathe:  twin in → handed packets → data ports → timers → twin out → ports out
 
-import type { Clock, Entropy, Memory, PacketMemory, Port, Sealer } from "./hal/contracts.ts";
-import { eventKind, EventRing } from "./fastpath/events.ts";
 import { Engine } from "./fastpath/engine.ts";
+import { EventRing, eventKind } from "./fastpath/events.ts";
 import { CommandReader } from "./fastpath/memory/commands.ts";
 import { COMMAND_PEER_RESTARTING, COMMAND_STOP, counterRow, headerWord, mapTables, ROLE_NAMES, type Tables } from "./fastpath/memory/tables.ts";
 import { Monitor } from "./fastpath/monitor.ts";
 import { loneUnit } from "./fastpath/partner.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
+import type { Clock, Entropy, Memory, PacketMemory, Port, Sealer } from "./hal/contracts.ts";
 import { INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
 import type { Plan } from "./plan.ts";
 import { Twin } from "./twin/twin.ts";

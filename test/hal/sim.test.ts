@@ -73,7 +73,10 @@ test("packets arrive, are fetched and given back; no frame is lost", async (t) =
   t.equal(fetch().length, 0, "nothing before the lane's delay is over");
   schedule.run(10);
   const got = fetch();
-  t.same(got.map((offset) => packets.bytes[offset]), [0, 1, 2]);
+  t.same(
+    got.map((offset) => packets.bytes[offset]),
+    [0, 1, 2],
+  );
   for (const offset of got) packets.give(offset);
   port.close();
   t.equal(packets.freeCount, packets.frameCount);

@@ -126,11 +126,13 @@ function tell(picture: Picture, workload: Workload, injector: FaultInjector, fau
   const before = workload.transfers.length;
   world.run(2_000);
   workload.stop();
-  world.runUntil(() => workload.open === 0, DRAIN_MILLIS, 100);
+  const mayStillLive = (transfer: Transfer): boolean => transfer.end === null && !losses.excused.has(transfer);
+  world.runUntil(() => !workload.transfers.some(mayStillLive), DRAIN_MILLIS, 100);
   for (const [k, transfer] of workload.transfers.entries()) {
     if (!transfer.complete && !losses.excused.has(transfer))
       world.violate(`a transfer was lost: ${describeTransfer(transfer)}${k >= before ? ", although all faults were over when it began" : ""}`);
   }
+  for (const { end, connection } of workload.transfers) if (end === null) connection.abort();
   for (const transfer of workload.forbidden) if (transfer.established) world.violate(`a forbidden connection was established: ${describeTransfer(transfer)}`);
   world.run(QUIET_MILLIS);
   invariants.afterHealing();

@@ -350,7 +350,9 @@ export class TcpConnection {
   }
 
   private emit(flags: number, position: number, bytes: number): void {
-    const segment = this.segment(flags, position, bytes);
+    // After a timeout `next` has gone back; a bare acknowledgement from there would be too old for the peer, and be answered for ever.
+    const from = bytes === 0 && (flags & (SYN | FIN)) === 0 ? Math.max(position, this.most) : position;
+    const segment = this.segment(flags, from, bytes);
     if (bytes > 0) this.settings.fill(this, position - 1, segment, HEADER_BYTES, bytes);
     put16(segment, 14, Math.min(0xffff, this.scaling ? this.settings.windowBytes >> this.ownScale : this.settings.windowBytes));
     this.unacknowledged = 0;

@@ -34,8 +34,8 @@ export interface Breather {
 
 export type Builder = (machine: Machine, plan: Plan, incarnation: number) => Breather;
 
-const FRAMES = 2_048;
-const RING_SLOTS = 256;
+const FRAMES = 8_192;
+const RING_SLOTS = 1_024;
 /** From a packet's arrival to the breath that takes it, and what a breath and a packet take. */
 const WAKE_MICROS = 3;
 const BREATH_MICROS = 4;

@@ -40,11 +40,6 @@ export class Workload {
     this.running = false;
   }
 
-  /** Transfers that have neither ended nor failed. */
-  get open(): number {
-    return this.transfers.filter(({ end }) => end === null).length;
-  }
-
   private next(): void {
     const wait = this.random.fraction() * 2 * this.options.everyMillis * 1_000;
     this.picture.world.schedule.after(wait, () => {
