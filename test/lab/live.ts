@@ -15,21 +15,20 @@ interface Sample {
   readonly packets: number;
 }
 
-/** One unit in some words: `A1 active, 24 sessions, 120 packets/s, twin alive 0.1 ms`. */
+/** One unit in few words, so that both fit a line of 80: `A1: 24 sessions, 120/s, B1 alive`. */
 function describe(lab: Lab, name: LabUnit, last: Map<LabUnit, Sample>): string {
   const unit = lab.units[name];
   try {
-    if (unit.number(IS_FORWARDING) === 0) return `${name} starting`;
-    const packets = unit.counter("forwarded") + unit.counter("handed-off");
-    const now = { atMillis: performance.now(), packets };
+    if (unit.number(IS_FORWARDING) === 0) return `${name}: starting`;
+    const now = { atMillis: performance.now(), packets: unit.counter("forwarded") + unit.counter("handed-off") };
     const before = last.get(name) ?? now;
     last.set(name, now);
     const seconds = Math.max(0.001, (now.atMillis - before.atMillis) / 1_000);
     const rate = Math.max(0, Math.round((now.packets - before.packets) / seconds));
-    const peer = unit.query(`SELECT state, round_trip_micros, lag_rows FROM members WHERE unit = '${peerOf(name)}'`)[0];
-    const trip = `${(Number(peer?.["round_trip_micros"] ?? 0) / 1_000).toFixed(1)} ms`;
+    const peer = unit.query(`SELECT state, lag_rows FROM members WHERE unit = '${peerOf(name)}'`)[0];
+    const lag = Number(peer?.["lag_rows"] ?? 0);
     const sessions = unit.number("SELECT sessions_live FROM live_header");
-    return `${name}: ${sessions} sessions, ${rate.toLocaleString("en-US")} packets/s, ${peerOf(name)} ${peer?.["state"] ?? "unknown"} (${trip}, lag ${peer?.["lag_rows"] ?? 0})`;
+    return `${name}: ${sessions} sessions, ${rate.toLocaleString("en-US")}/s, ${peerOf(name)} ${peer?.["state"] ?? "unknown"}${lag > 0 ? `, lag ${lag}` : ""}`;
   } catch (error) {
     return `${name}: ${(error as Error).message.split("\n")[0]}`;
   }
@@ -46,6 +45,7 @@ function showHints(screen: Screen, lab: Lab): void {
   screen.line("");
   screen.line(screen.paint("bold", "The lab is up. In another terminal:"));
   for (const [command, meaning] of hints) screen.line(`  ${command}\n      ${screen.paint("dim", meaning)}`);
+  screen.line("The line below: each unit's sessions and packets per second, and what it thinks of the other.");
   screen.line(`The units' logs lie in ${LAB_UNITS.map((name) => lab.units[name].logFile).join(" and ")} inside. Ctrl-C ends it and leaves nothing behind.`);
   screen.line("");
 }
@@ -61,7 +61,7 @@ export async function runLive(screen: Screen, driver: UnitDriver | undefined, st
     isOver = true;
   });
   while (!isOver) {
-    screen.status(LAB_UNITS.map((name) => describe(lab, name, last)).join("  |  "));
+    screen.status(LAB_UNITS.map((name) => describe(lab, name, last)).join(" | "));
     await Promise.race([pause(1_000), stopped]);
   }
   screen.line("The lab ends.");
