@@ -140,6 +140,22 @@ export const IDLE_MILLIS = {
   other: 120_000,
 } as const;
 
+/** Half-open TCP sessions that one destination may have, over all sites (F9); half of it per site while both may live. */
+export const HALF_OPEN_PER_DESTINATION = 4_096;
+/** Half-open sessions take one row in this many at the most; together with ended ones twice that, so that no flood of SYNs fills the table. */
+export const HALF_OPEN_SHARE = 4;
+
+/** What is checked unless it is configured otherwise. REQUIREMENTS F5, F6, T4, T7, V3. */
+export const CHECKS = {
+  checksums: true,
+  reversePath: true,
+  ownSource: true,
+  linkLocal: true,
+  strictIpv6: false,
+  midstream: "drop",
+  ipv4Options: ["router-alert"],
+} as const;
+
 /** How long a closed session's row stays as a tombstone at least. */
 export const TOMBSTONE_MILLIS = 2_000;
 
@@ -163,6 +179,7 @@ export function assertLimits(): void {
     ["a twin queue and a seal batch are powers of two", power(TWIN_QUEUE) && power(SEAL_BATCH)],
     ["a twin frame fits a packet frame", TWIN_MTU_BYTES + 14 <= PACKET_BYTES_MOST],
     ["the replay window is whole words", REPLAY_WINDOW % 32 === 0],
+    ["half-open limits can be shared by two sites", HALF_OPEN_PER_DESTINATION >= 2 && power(HALF_OPEN_SHARE) && HALF_OPEN_SHARE >= 2],
     ["a rejoin ends before a restart's grace", REJOIN_LIMIT_MILLIS < RESTART_GRACE_MILLIS],
   ];
   for (const [sentence, holds] of must) if (!holds) throw new Error(`limits.ts: it must hold that ${sentence}`);

@@ -58,6 +58,8 @@ export interface PlannedRule {
   readonly services: readonly PlannedService[];
   readonly action: "permit" | "deny" | "reject";
   readonly log: boolean;
+  /** Idle time of sessions that it permits, once they are established (TCP) or made; 0 = by protocol. */
+  readonly idleMillis: number;
 }
 
 export interface PlannedService {
@@ -66,6 +68,24 @@ export interface PlannedService {
   readonly ports: readonly [number, number];
   /** ICMP codes, inclusive; [0, 255] = any. */
   readonly codes: readonly [number, number];
+}
+
+/** What a packet must satisfy whatever the rules say. */
+export interface PlannedChecks {
+  /** T7: TCP, UDP and ICMP checksums. */
+  readonly checksums: boolean;
+  /** F6, V2: the source is reached through the zone that the packet comes from. Routed mode. */
+  readonly reversePath: boolean;
+  /** F6: the source is none of our own addresses. Routed mode. */
+  readonly ownSource: boolean;
+  /** F6: link-local addresses go no further than the router. Routed mode. */
+  readonly linkLocal: boolean;
+  /** F5, profile strict: IPv6 unicast is within 2000::/3. */
+  readonly strictIpv6: boolean;
+  /** T4: TCP sessions that began before they were seen here may be picked up. */
+  readonly midstream: boolean;
+  /** V3: numbers of the IPv4 options that pass, End and No-Operation apart. */
+  readonly ipv4Options: readonly number[];
 }
 
 export interface PlannedPeer {
@@ -90,7 +110,9 @@ export interface Plan {
   readonly routes: readonly PlannedRoute[];
   readonly rules: readonly PlannedRule[];
   readonly idleMillis: Readonly<Record<keyof typeof import("./limits.ts").IDLE_MILLIS, number>>;
-  readonly checks: { readonly checksums: boolean; readonly reversePath: boolean };
+  /** Half-open TCP sessions to one destination, over all sites; at least 2. */
+  readonly halfOpenPerDestination: number;
+  readonly checks: PlannedChecks;
   readonly twin: {
     readonly enabled: boolean;
     readonly peers: readonly PlannedPeer[];

@@ -70,6 +70,7 @@ const NO_SESSION = DROP | (drop("no-session") << 8);
 const ICMP_UNMATCHED = DROP | (drop("icmp-unmatched") << 8);
 const POLICY_DENY = DROP | (drop("policy-deny") << 8);
 export const POLICY_REJECT = DROP | (drop("policy-reject") << 8);
+const HALF_OPEN_LIMIT = DROP | (drop("half-open-limit") << 8);
 const TABLE_FULL = DROP | (drop("table-full") << 8);
 export const NO_ROUTE = DROP | (drop("no-route") << 8);
 const OWNER_UNREACHABLE = DROP | (drop("owner-unreachable") << 8);
@@ -86,6 +87,7 @@ export const BACK_OWNER = 3;
 const EVENT_PERMIT = eventKind("rule-permit");
 const EVENT_DENY = eventKind("rule-deny");
 const EVENT_DEFAULT_DENY = eventKind("default-deny");
+const EVENT_HALF_OPEN = eventKind("half-open-limit");
 const EVENT_TABLE_FULL = eventKind("table-full");
 
 const C_CREATED = counterRow("sessions-created");
@@ -106,6 +108,7 @@ export class Judge {
   private readonly transparent: boolean;
   private readonly revision: number;
   private readonly idle: Plan["idleMillis"];
+  private readonly halfOpenLimit: number;
   private readonly unit: number;
   nowMicros = 0;
   nowMillis = 0;
@@ -128,6 +131,7 @@ export class Judge {
     this.transparent = plan.mode === "transparent";
     this.revision = plan.revision;
     this.idle = plan.idleMillis;
+    this.halfOpenLimit = plan.halfOpenPerDestination;
     this.unit = plan.unit;
   }
 
@@ -281,6 +285,7 @@ export class Judge {
       if (rule === 0 || this.policy.logs(rule)) this.events.noteFlow(rule === 0 ? EVENT_DEFAULT_DENY : EVENT_DENY, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
       return action === ACTION_REJECT ? POLICY_REJECT : POLICY_DENY;
     }
+    if (isTcp && !this.sessions.allowsHalfOpen(words, at + P_SOURCE, this.halfOpenLimit, this.partner.sites)) return this.refused(words, at, EVENT_HALF_OPEN, HALF_OPEN_LIMIT);
     if (this.policy.logs(rule)) this.events.noteFlow(EVENT_PERMIT, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
     return this.create(words, at, toZone, rule);
   }
@@ -300,7 +305,7 @@ export class Judge {
     const sessions = this.sessions;
     const i = sessions.i;
     const session = sessions.take();
-    if (session < 0) return this.tableFull(words, at);
+    if (session < 0) return this.refused(words, at, EVENT_TABLE_FULL, TABLE_FULL);
     const row = session * ROW_WORDS;
     for (let k = 0; k < 4; k++) {
       const source = words[at + P_SOURCE + k] as number;
@@ -334,7 +339,7 @@ export class Judge {
     }
     if (other !== -1) {
       sessions.release(session);
-      return this.tableFull(words, at);
+      return this.refused(words, at, EVENT_TABLE_FULL, TABLE_FULL);
     }
     const f = sessions.f;
     f[(row >> 1) + S_PACKETS_F64] = 1;
@@ -366,9 +371,10 @@ export class Judge {
     }
   }
 
-  private tableFull(words: Int32Array, at: number): number {
-    this.events.noteFlow(EVENT_TABLE_FULL, this.nowMicros, words, at + P_SOURCE, 0, this.unit, words[at + P_PORT] as number);
-    return TABLE_FULL;
+  /** A rule permits it, but there is no room for it. */
+  private refused(words: Int32Array, at: number, event: number, verdict: number): number {
+    this.events.noteFlow(event, this.nowMicros, words, at + P_SOURCE, 0, this.unit, words[at + P_PORT] as number);
+    return verdict;
   }
 
   /** Keeps where a direction's packets come in: entry unit for the originator's, exit unit for the responder's. */

@@ -43,6 +43,8 @@ export interface Partner {
   readonly silentReason: number;
   /** May this tombstone's row be used again: every streaming peer has acknowledged its end, no delayed record can come any more. */
   mayRelease(row: number): boolean;
+  /** Sites that may be making sessions now, 1 or 2: limits that hold for all of them are shared equally. */
+  readonly sites: number;
   /** True when UDP and ICMP first packets ask the twin before the policy (first-packet `query`). */
   readonly asksFirst: boolean;
 }
@@ -79,5 +81,6 @@ export const loneUnit: Partner = {
   mayRelease: () => true,
   mayForward: true,
   silentReason: 0,
+  sites: 1,
   asksFirst: false,
 };

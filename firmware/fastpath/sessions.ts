@@ -7,6 +7,7 @@
 // `check` guards what a crash may have torn. Indexes, free list and wheel are private and rebuilt at adoption.
 
 import { CHANGES, INDEX_PROBES, INDEX_SLOTS_PER_ROW, UNITS } from "../limits.ts";
+import { HalfOpen, siteOf } from "./half-open.ts";
 import { hashId, hashTuple } from "./memory/hash.ts";
 import { HashIndex } from "./memory/index.ts";
 import { word } from "./memory/layout.ts";
@@ -99,6 +100,7 @@ export class SessionTable {
   readonly capacity: number;
   readonly changes = new ChangeRing(CHANGES);
   readonly wheel: ExpiryWheel;
+  readonly halfOpen: HalfOpen;
   /** Tuple hash → row << 1 | direction. */
   readonly tuples: HashIndex;
   /** Session id → row. */
@@ -128,6 +130,7 @@ export class SessionTable {
     this.key1 = key1 | 0;
     this.tuples = new HashIndex(sessions.rows * INDEX_SLOTS_PER_ROW, indexBuffer);
     this.ids = new HashIndex(sessions.rows * 2);
+    this.halfOpen = new HalfOpen(sessions.rows, this.key0, this.key1);
     this.wheel = new ExpiryWheel(sessions.rows, 64, nowMillis);
     this.freeRows = new Int32Array(sessions.rows);
   }
@@ -300,6 +303,7 @@ export class SessionTable {
       const was = this.i[at + S_OWNER] === this.me ? 1 : 0;
       const is = owner === this.me ? 1 : 0;
       this.header[H_OWNED] = (this.header[H_OWNED] as number) + is - was;
+      this.moveHalfOpen(at, owner);
     }
     this.begin(row);
     this.i[at + S_OWNER] = owner;
@@ -340,12 +344,35 @@ export class SessionTable {
     this.changes.note(row);
   }
 
+  /** The session became half-open, or is not any more: its destination's count follows (F9). A session without a place there is not counted. */
   setHalfOpen(row: number, open: boolean): void {
     const at = row * ROW_WORDS + S_STATE;
     const state = this.i[at] as number;
     if (((state & FLAG_HALF_OPEN) !== 0) === open) return;
+    const site = siteOf(ownerUnit(this.i[row * ROW_WORDS + S_OWNER] as number));
+    if (!open) this.halfOpen.remove(this.i, row * ROW_WORDS + S_KEY, site);
+    else if (!this.halfOpen.add(this.i, row * ROW_WORDS + S_KEY, site)) return;
     this.i[at] = open ? state | FLAG_HALF_OPEN : state & ~FLAG_HALF_OPEN;
-    this.header[H_HALF_OPEN] = (this.header[H_HALF_OPEN] as number) + (open ? 1 : -1);
+    this.header[H_HALF_OPEN] = this.halfOpen.total;
+  }
+
+  /** A half-open session counts for its owner's site: `owner` is its next one. */
+  private moveHalfOpen(at: number, owner: number): void {
+    if (((this.i[at + S_STATE] as number) & FLAG_HALF_OPEN) === 0) return;
+    const from = siteOf(ownerUnit(this.i[at + S_OWNER] as number));
+    const to = siteOf(ownerUnit(owner));
+    if (from === to) return;
+    this.halfOpen.remove(this.i, at + S_KEY, from);
+    this.halfOpen.add(this.i, at + S_KEY, to);
+  }
+
+  /**
+   * May a SYN with the key at `words[at]` make a row (F9)? `limit`: half-open sessions per destination; `sites`: how many share it.
+   * Tombstones count in the whole: a flood of SYNs that are refused at once would fill the table with them.
+   */
+  allowsHalfOpen(words: Int32Array, at: number, limit: number, sites: number): boolean {
+    if (this.halfOpen.total + (this.header[H_TOMBSTONES] as number) >= this.halfOpen.most * 2) return false;
+    return this.halfOpen.allows(words, at, siteOf(this.unit), limit, sites);
   }
 
   /** An empty table: every row free, in order. */
@@ -376,7 +403,7 @@ export class SessionTable {
         this.i[at + S_PATH] = 0;
         this.i[at + S_PATH + KEY_STRIDE] = 0;
         keep = this.link(row) === -1;
-        if (keep && ((this.i[at + S_STATE] as number) & FLAG_HALF_OPEN) !== 0) this.header[H_HALF_OPEN] = (this.header[H_HALF_OPEN] as number) + 1;
+        if (keep) this.countAgain(row);
       }
       if (keep) {
         this.wheel.schedule(row, nowMillis, (this.i[at + S_IDLE_LIMIT] as number) - ((Math.floor(nowMillis) - (this.i[at + S_LAST_SEEN] as number)) | 0));
@@ -392,6 +419,14 @@ export class SessionTable {
       this.freeCount++;
     }
     return torn;
+  }
+
+  /** Adoption: the counts of half-open sessions are private memory and begin anew. */
+  private countAgain(row: number): void {
+    const at = row * ROW_WORDS + S_STATE;
+    const wasOpen = ((this.i[at] as number) & FLAG_HALF_OPEN) !== 0;
+    this.i[at] = (this.i[at] as number) & ~FLAG_HALF_OPEN;
+    this.setHalfOpen(row, wasOpen);
   }
 
   private linkId(row: number): boolean {
@@ -419,5 +454,6 @@ export class SessionTable {
     this.header[H_OWNED] = 0;
     this.header[H_TOMBSTONES] = 0;
     this.header[H_HALF_OPEN] = 0;
+    this.halfOpen.clear();
   }
 }

@@ -9,7 +9,7 @@
 // Acknowledged implies present: nothing is acknowledged before it is applied, and what is not applied is not acknowledged.
 
 import { type EventRing, eventKind } from "../fastpath/events.ts";
-import { counterRow, type Tables } from "../fastpath/memory/tables.ts";
+import { counterRow, STATE_NAMES, type Tables } from "../fastpath/memory/tables.ts";
 import { OWNER_ADOPT } from "../fastpath/partner.ts";
 import {
   FLAG_HALF_OPEN,
@@ -53,6 +53,7 @@ const C_REFUSED = counterRow("replicas-refused");
 const C_WON = counterRow("conflicts-won");
 const C_YIELDED = counterRow("conflicts-yielded");
 const C_LOST = counterRow("sessions-lost");
+const SYN_RECEIVED = STATE_NAMES.indexOf("syn-received");
 const EVENT_CONFLICT = eventKind("conflict-resolved");
 
 /** Who decides for an owner word: roles.ts, as the fastpath asks it (OWNER_* | unit << 8). Plain OWNER_ADOPT: this unit succeeds that owner. */
@@ -153,6 +154,7 @@ export class Replicas {
     const at = winner * ROW_WORDS;
     if (this.sessions.i[at + S_OWNER] !== this.sessions.me) return ACKNOWLEDGE;
     mergeRow(this.sessions.i, this.sessions.f, winner, i, d.f, loserState);
+    if (((this.sessions.i[at + S_STATE] as number) & 0xff) > SYN_RECEIVED) this.sessions.setHalfOpen(winner, false);
     this.sessions.setOwner(winner, this.sessions.me, ((this.sessions.i[at + S_EPOCH] as number) + 1) | 0);
     this.sessions.changed(winner);
     this.counters[C_WON] = (this.counters[C_WON] as number) + 1;
@@ -422,7 +424,8 @@ export class Replicas {
     this.takeIdentity(row, d);
     const state = d.i[S_STATE] as number;
     this.sessions.setHalfOpen(row, (state & FLAG_HALF_OPEN) !== 0);
-    i[at + S_STATE] = state;
+    // Whether it counts as half-open is decided here: there may have been no place for it.
+    i[at + S_STATE] = (state & ~FLAG_HALF_OPEN) | ((i[at + S_STATE] as number) & FLAG_HALF_OPEN);
     this.write(at, d, this.stateWords);
   }
 

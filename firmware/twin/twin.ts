@@ -6,13 +6,14 @@
 
 import type { EventRing } from "../fastpath/events.ts";
 import type { Tables } from "../fastpath/memory/tables.ts";
-import type { Admission, Partner } from "../fastpath/partner.ts";
+import { type Admission, OWNER_ADOPT, OWNER_ELSEWHERE, type Partner } from "../fastpath/partner.ts";
 import type { SessionTable } from "../fastpath/sessions.ts";
 import type { Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
 import { TICK_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import { Exchange } from "./exchange.ts";
 import type { HandoffRoles } from "./handoff.ts";
+import { DEAD } from "./liveness.ts";
 import { Membership } from "./membership.ts";
 import type { RejoinListener } from "./rejoin.ts";
 import type { RoleHooks } from "./roles.ts";
@@ -41,6 +42,9 @@ export class Twin implements Partner, RoleHooks {
   readonly exchange: Exchange;
   /** `first-packet`: `query`; `hold` asks as well, until owners can hold back; `none` judges at once. */
   readonly asksFirst: boolean;
+  /** Sites that may be making sessions now: both, unless the other is dead and its rows have been taken over. */
+  sites: number;
+  private readonly elsewhere: readonly number[];
   private mayHaveLost: boolean;
   private tickAtMicros = 0;
 
@@ -50,6 +54,8 @@ export class Twin implements Partner, RoleHooks {
     const draw = new Int32Array(1);
     parts.entropy.fill(new Uint8Array(draw.buffer));
     this.asksFirst = plan.twin.firstPacket !== "none";
+    this.elsewhere = plan.twin.peers.filter((peer) => peer.site !== plan.site).map((peer) => peer.unit);
+    this.sites = this.elsewhere.length === 0 ? 1 : 2;
     this.mayHaveLost = parts.hasLostRows || parts.isNewborn;
     this.membership = new Membership({
       plan,
@@ -97,6 +103,7 @@ export class Twin implements Partner, RoleHooks {
   /** After the engine's batch: paths, liveness, roles; now and then lag and digests. */
   tick(nowMicros: number): void {
     this.membership.tick(nowMicros);
+    this.sites = this.isOtherSiteLeft() ? 1 : 2;
     if (nowMicros < this.tickAtMicros) return;
     this.tickAtMicros = nowMicros + TICK_MILLIS * 1_000;
     this.exchange.tick(nowMicros);
@@ -107,6 +114,19 @@ export class Twin implements Partner, RoleHooks {
     this.exchange.flush(nowMicros);
     this.membership.flush(nowMicros);
     return this.exchange.busy;
+  }
+
+  /** Every unit of the other site is dead and succeeded here. One that is out of reach, or was never heard of, may live. */
+  private isOtherSiteLeft(): boolean {
+    const { liveness, roles } = this.membership;
+    for (let k = 0; k < this.elsewhere.length; k = (k + 1) | 0) {
+      const unit = this.elsewhere[k] as number;
+      if (liveness.state(unit) !== DEAD) return false;
+      const disposition = roles.disposition(roles.wordOf(unit));
+      const kind = disposition & 0xff;
+      if (kind !== OWNER_ADOPT && (kind !== OWNER_ELSEWHERE || this.elsewhere.includes(disposition >> 8))) return false;
+    }
+    return true;
   }
 
   // What the fastpath asks.

@@ -9,10 +9,10 @@
 //   npm run bench -- judge [--json]
 
 import { PerformanceObserver, performance } from "node:perf_hooks";
-import { headerWord, planRegions } from "../../firmware/fastpath/memory/tables.ts";
+import { counterRow, headerWord, planRegions } from "../../firmware/fastpath/memory/tables.ts";
 import { PORT_UP, type Port } from "../../firmware/hal/contracts.ts";
 import { createPacketMemory } from "../../firmware/hal/packets.ts";
-import { BATCH, FRAME_BYTES, FRAMES, IDLE_MILLIS } from "../../firmware/limits.ts";
+import { BATCH, CHECKS, FRAME_BYTES, FRAMES, IDLE_MILLIS } from "../../firmware/limits.ts";
 import type { Plan, PlannedZone } from "../../firmware/plan.ts";
 import { Dataplane } from "../../firmware/unit.ts";
 
@@ -67,11 +67,13 @@ function planFor(sessions: number): Plan {
         services: [{ protocol: 6, ports: [443, 443], codes: [0, 255] }],
         action: "permit",
         log: false,
+        idleMillis: 0,
       },
-      { number: 2, name: "rest", fromZones: [], toZones: [], sources: [], destinations: [], services: [], action: "deny", log: false },
+      { number: 2, name: "rest", fromZones: [], toZones: [], sources: [], destinations: [], services: [], action: "deny", log: false, idleMillis: 0 },
     ],
     idleMillis: IDLE_MILLIS,
-    checks: { checksums: false, reversePath: false },
+    halfOpenPerDestination: sessions,
+    checks: { ...CHECKS, checksums: false, reversePath: false, midstream: false, ipv4Options: [] },
     twin: { enabled: false, peers: [], secret: "", heartbeatMillis: 20, heartbeatMisses: 5, partition: "stop", firstPacket: "none", monitored: [] },
   };
 }
@@ -234,6 +236,15 @@ class Bench {
     }
   }
 
+  get hasRoomForHalfOpen(): boolean {
+    const { halfOpen } = this.dataplane.sessions;
+    return halfOpen.total + BATCH <= halfOpen.most;
+  }
+
+  get created(): number {
+    return this.dataplane.tables.counters.f[counterRow("sessions-created")] as number;
+  }
+
   get live(): number {
     return this.dataplane.tables.header.i[headerWord("sessionsLive")] as number;
   }
@@ -327,10 +338,12 @@ async function measureMiss(): Promise<JudgeFigure> {
   const bench = new Bench(1_048_576);
   let flow = 0;
   const load = () => {
+    // Half-open sessions may only take a part of the table.
+    if (!bench.hasRoomForHalfOpen) bench.empty();
     for (let k = 0; k < BATCH; k++) bench.segment(flow++ & 0x7ffffff, 0, SYN, 1_000, 0, 443);
   };
   const figure = await measure("miss that creates", bench, load, () => bench.empty());
-  if (figure.sessions !== HEAP_BATCHES * BATCH) throw new Error(`${figure.sessions} sessions were created: the bench is wrong`);
+  if (bench.created !== flow) throw new Error(`${bench.created} of ${flow} sessions were created: the bench is wrong`);
   return figure;
 }
 

@@ -3,8 +3,8 @@
 import { P_ENTRY, P_LENGTH, P_OFFSET, P_ZONE, PACKET_WORDS } from "../../firmware/fastpath/packets.ts";
 import { addressWords } from "../../firmware/fastpath/stations.ts";
 import { checksumOf, pseudoSumIpv4, pseudoSumIpv6, sumBytes } from "../../firmware/fastpath/wire/checksum.ts";
-import { IDLE_MILLIS } from "../../firmware/limits.ts";
-import type { Plan, PlannedRoute, PlannedRule, PlannedZone, Prefix } from "../../firmware/plan.ts";
+import { CHECKS, HALF_OPEN_PER_DESTINATION, IDLE_MILLIS } from "../../firmware/limits.ts";
+import type { Plan, PlannedChecks, PlannedRoute, PlannedRule, PlannedZone, Prefix } from "../../firmware/plan.ts";
 
 /** "10.1.0.1" or "2001:db8::1" → 16 bytes. */
 export function address(text: string): readonly number[] {
@@ -32,6 +32,9 @@ export function words(text: string): Int32Array {
 export function mac(text: string): readonly number[] {
   return text.split(":").map((byte) => Number.parseInt(byte, 16));
 }
+
+/** The checks as they are by default. */
+export const CHECKED: PlannedChecks = { ...CHECKS, midstream: false, ipv4Options: [148] };
 
 export const GATEWAY_MAC = "02:54:57:00:00:01";
 export const SITE_MAC = "02:54:57:0a:00:01";
@@ -85,13 +88,14 @@ export function plan(
     routes: parts.routes ?? [],
     rules: parts.rules ?? [],
     idleMillis: IDLE_MILLIS,
-    checks: { checksums: true, reversePath: parts.reversePath ?? true },
+    halfOpenPerDestination: HALF_OPEN_PER_DESTINATION,
+    checks: { ...CHECKED, reversePath: parts.reversePath ?? true },
     twin: { enabled: false, peers: [], secret: "", heartbeatMillis: 20, heartbeatMisses: 5, partition: "stop", firstPacket: "query", monitored: [] },
   };
 }
 
 export function rule(number: number, parts: Partial<PlannedRule> = {}): PlannedRule {
-  return { number, name: `rule ${number}`, fromZones: [], toZones: [], sources: [], destinations: [], services: [], action: "permit", log: false, ...parts };
+  return { number, name: `rule ${number}`, fromZones: [], toZones: [], sources: [], destinations: [], services: [], action: "permit", log: false, idleMillis: 0, ...parts };
 }
 
 export interface Crafted {

@@ -20,10 +20,10 @@ import { DROP_NAMES, type DropName } from "../../firmware/fastpath/verdicts.ts";
 import { PORT_UP, type Port } from "../../firmware/hal/contracts.ts";
 import { createPacketMemory, type FrameMemory } from "../../firmware/hal/packets.ts";
 import { NEIGHBOURS } from "../../firmware/limits.ts";
-import type { Plan } from "../../firmware/plan.ts";
+import type { Plan, PlannedChecks } from "../../firmware/plan.ts";
 import { Dataplane } from "../../firmware/unit.ts";
 import { type Packet, parsePacket, u16 } from "../sim/packets.ts";
-import { address, type Crafted, craft, finishTransport, HOST_MAC, mac, plan } from "./craft.ts";
+import { address, CHECKED, type Crafted, craft, finishTransport, HOST_MAC, mac, plan } from "./craft.ts";
 
 const FRAME_BYTES = 2_048;
 const FRAMES = 512;
@@ -118,9 +118,8 @@ export class Rig {
   private events: EventReader;
 
   /** `parts` changes the plan of craft.ts; `buffer`: tables of an earlier life. */
-  constructor(parts: Partial<Plan> & { readonly reversePath?: boolean } = {}, earlier?: Rig) {
-    const base = plan();
-    this.plan = { ...base, ...parts, checks: { checksums: true, reversePath: parts.reversePath ?? true } };
+  constructor(parts: Partial<Omit<Plan, "checks">> & { readonly checks?: Partial<PlannedChecks>; readonly reversePath?: boolean } = {}, earlier?: Rig) {
+    this.plan = { ...plan(), ...parts, checks: { ...CHECKED, reversePath: parts.reversePath ?? true, ...parts.checks } };
     this.ports = [new ArrayPort("port0", this.packets), new ArrayPort("port1", this.packets)];
     this.buffer = earlier?.buffer ?? new ArrayBuffer(planRegions(this.plan.sessions).totalBytes);
     this.tables = mapTables(this.buffer, this.plan.sessions);

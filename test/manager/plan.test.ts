@@ -51,6 +51,7 @@ test("the example's plan for A1", async (t) => {
     ],
     action: "permit",
     log: false,
+    idleMillis: 0,
   });
   t.same(plan.rules[3]?.destinations.map(formatPrefix), ["10.3.0.13/32"], "an address alone is a prefix of full length");
   t.match(plan.twin, { enabled: true, peers: [{ unit: 3, name: "B1", site: "B" }], secret: "ab".repeat(32), heartbeatMillis: 20, partition: "stop" });

@@ -34,6 +34,7 @@ export interface PictureOptions {
   readonly heartbeatMillis?: number;
   readonly heartbeatMisses?: number;
   readonly idleMillis?: Partial<Plan["idleMillis"]>;
+  readonly halfOpenPerDestination?: number;
   /** Units whose pre-shared key is another one. */
   readonly strangers?: readonly string[];
 }
@@ -266,6 +267,7 @@ export function planOf(name: string, options: PictureOptions): Plan {
       ...(options.heartbeatMisses !== undefined && { heartbeatMisses: options.heartbeatMisses }),
     },
     idleMillis: options.idleMillis ?? {},
+    ...(options.halfOpenPerDestination !== undefined && { halfOpenPerDestination: options.halfOpenPerDestination }),
   };
   const loaded = parseConfiguration(JSON.stringify(configuration, null, 2), "simulator.json");
   const secret = (options.strangers ?? []).includes(name) ? "a5".repeat(32) : SECRET;

@@ -9,6 +9,7 @@ import type { LoadedConfiguration } from "./load.ts";
 import { ConfigurationError, quote } from "./problems.ts";
 import {
   type Configuration,
+  IPV4_OPTIONS,
   MTU_BYTES_DEFAULT,
   peersOf,
   portOf,
@@ -51,7 +52,12 @@ export function buildPlan({ configuration, source }: LoadedConfiguration, board:
     })),
     rules: configuration.policy.map((rule, k) => planRule(configuration, rule, k + 1)),
     idleMillis: configuration.idleMillis,
-    checks: configuration.checks,
+    halfOpenPerDestination: configuration.halfOpenPerDestination,
+    checks: {
+      ...configuration.checks,
+      midstream: configuration.checks.midstream === "permit",
+      ipv4Options: configuration.checks.ipv4Options.map((option) => IPV4_OPTIONS[option]),
+    },
     twin: planTwin(configuration, unit, secret),
   };
 }
@@ -140,6 +146,7 @@ function planRule(configuration: Configuration, rule: Configuration["policy"][nu
     services: rule.service.map((text): PlannedService => must(parseService(text))),
     action: rule.action,
     log: rule.log,
+    idleMillis: (rule.idleSeconds ?? 0) * 1_000,
   };
 }
 

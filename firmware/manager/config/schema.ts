@@ -10,6 +10,8 @@
 import Type from "typebox";
 import { SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../../hal/contracts.ts";
 import {
+  CHECKS,
+  HALF_OPEN_PER_DESTINATION,
   HEARTBEAT_MILLIS,
   HEARTBEAT_MISSES,
   IDLE_MILLIS,
@@ -36,6 +38,10 @@ const HANDOFF_RECORD_BYTES = 64;
 if (MTU_BYTES_MOST + LINK_HEADER_BYTES > 2 * (MTU_BYTES_LEAST - SEAL_HEADER_BYTES - SEAL_TAG_BYTES - HANDOFF_RECORD_BYTES)) {
   throw new Error("schema.ts: it must hold that the largest packet fits two frames of the smallest twin port");
 }
+
+/** IPv4 options that may be let through, and their numbers (V3). */
+export const IPV4_OPTIONS = { "router-alert": 148, timestamp: 68, "stream-id": 136, security: 130, "commercial-security": 134, "quick-start": 25 } as const;
+const IPV4_OPTION_NAMES = Object.keys(IPV4_OPTIONS) as (keyof typeof IPV4_OPTIONS)[];
 
 const NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$";
 const SITE = "^[A-Za-z][A-Za-z0-9-]{0,14}$";
@@ -106,6 +112,13 @@ const Rule = Type.Object(
       description: "What happens to a packet that opens something: permit makes a session, deny is silent, reject answers.",
     }),
     log: Type.Boolean({ default: false, description: "Write an event for each packet that the rule decides." }),
+    idleSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2_000_000,
+        description: "Idle time after which a session that the rule permits ends, once TCP is established. Left out: idleMillis decides.",
+      }),
+    ),
   },
   { ...closed, description: "Rules are tried in order; the first that matches decides; a packet that none matches is denied." },
 );
@@ -214,10 +227,34 @@ export const ConfigurationSchema = Type.Object(
     policy: Type.Array(Rule, { maxItems: RULES, default: [], description: "The rules." }),
     twin: Twin,
     idleMillis: Idle,
+    halfOpenPerDestination: Type.Integer({
+      minimum: 2,
+      maximum: SESSIONS_MOST,
+      default: HALF_OPEN_PER_DESTINATION,
+      description:
+        "TCP sessions to one destination whose handshake is not complete, over both sites; each site makes half of them at the most while both may live. More SYNs are dropped.",
+    }),
     checks: Type.Object(
       {
-        checksums: Type.Boolean({ default: true, description: "Drop packets whose TCP, UDP or ICMP checksum is wrong." }),
-        reversePath: Type.Boolean({ default: true, description: "Drop packets whose source is not reached through the zone that they come from." }),
+        checksums: Type.Boolean({ default: CHECKS.checksums, description: "Drop packets whose TCP, UDP or ICMP checksum is wrong." }),
+        reversePath: Type.Boolean({
+          default: CHECKS.reversePath,
+          description: "Drop packets whose source is not reached through the zone that they come from.",
+        }),
+        ownSource: Type.Boolean({ default: CHECKS.ownSource, description: "Drop packets whose source is an address of the firewall." }),
+        linkLocal: Type.Boolean({ default: CHECKS.linkLocal, description: "Drop packets from or to link-local addresses beyond the firewall itself." }),
+        strictIpv6: Type.Boolean({
+          default: CHECKS.strictIpv6,
+          description: "Drop IPv6 packets from or to unicast addresses outside 2000::/3; unique local addresses too.",
+        }),
+        midstream: Type.Enum(["drop", "permit"] as const, {
+          default: CHECKS.midstream,
+          description: "TCP sessions that began before they were seen here: dropped, or picked up if a rule permits them.",
+        }),
+        ipv4Options: Type.Array(Type.Enum(IPV4_OPTION_NAMES), {
+          default: [...CHECKS.ipv4Options],
+          description: "IPv4 options that pass, beside End and No-Operation. Source routes and Record Route never do.",
+        }),
       },
       { ...closed, default: {} },
     ),
