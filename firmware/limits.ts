@@ -22,7 +22,7 @@ export const RULES = 10_000;
 export const ROUTES = 4_096;
 export const NEIGHBOURS = 4_096;
 /** Packets that wait for one unresolved next hop, and for all of them. */
-export const RESOLVE_QUEUE_PER_HOP = 8;
+export const RESOLVE_QUEUE_PER_HOP = 32;
 export const RESOLVE_QUEUE = 256;
 /** First wait for an answer; doubled with each request. RFC 4861 §10 and RFC 1122 §2.3.2.1 allow one a second in the long run. */
 export const NEIGHBOUR_RETRY_MILLIS = 250;

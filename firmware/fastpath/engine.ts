@@ -37,7 +37,6 @@ import {
   P_ID_INCARNATION,
   P_ID_SERIAL,
   P_INGRESS,
-  P_L4,
   P_LENGTH,
   P_OFFSET,
   P_PORT,
@@ -285,7 +284,8 @@ export class Engine implements Admission, Outlet {
   /** A wire passes bridge control frames; everything else with a fault is dropped. */
   private faulty(words: Int32Array, at: number): void {
     const offset = words[at + P_OFFSET] as number;
-    const isBridgeControl = this.transparent && words[at + P_FAULT] === UNKNOWN_ETHERTYPE && this.view.getUint16(offset + 12) < 0x600 && this.view.getInt32(offset) === 0x0180c200;
+    const isBridgeControl =
+      this.transparent && words[at + P_FAULT] === UNKNOWN_ETHERTYPE && this.view.getUint16(offset + 12) < 0x600 && this.view.getInt32(offset) === 0x0180c200;
     if (!isBridgeControl || this.forwarder.passThroughWire(words, at) !== FORWARD) this.discard(offset, words[at + P_FAULT] as number);
   }
 
@@ -348,7 +348,8 @@ export class Engine implements Admission, Outlet {
     }
     const answer = this.partner.query(words, at);
     if (answer === QUERY_SENT) return;
-    if (answer === QUERY_LIMITED && (words[at + P_PROTOCOL] === PROTOCOL_TCP || ((words[at + P_FLAGS] as number) & PACKET_ICMP_ERROR) !== 0)) this.discard(offset, QUERY_LIMIT);
+    if (answer === QUERY_LIMITED && (words[at + P_PROTOCOL] === PROTOCOL_TCP || ((words[at + P_FLAGS] as number) & PACKET_ICMP_ERROR) !== 0))
+      this.discard(offset, QUERY_LIMIT);
     else this.act(words, at, this.judge.judgeAlone(words, at));
   }
 
@@ -371,7 +372,19 @@ export class Engine implements Admission, Outlet {
     this.packets.give(offset);
   }
 
-  admit(offset: number, lengthBytes: number, ingressUnit: number, port: number, zone: number, vlan: number, handed: number, idSerial: number, idCreator: number, idIncarnation: number, epoch: number): void {
+  admit(
+    offset: number,
+    lengthBytes: number,
+    ingressUnit: number,
+    port: number,
+    zone: number,
+    vlan: number,
+    handed: number,
+    idSerial: number,
+    idCreator: number,
+    idIncarnation: number,
+    epoch: number,
+  ): void {
     const at = this.nextHanded(offset, lengthBytes, port, zone, vlan);
     const words = this.handed.words;
     words[at + P_INGRESS] = ingressUnit;

@@ -7,18 +7,7 @@
 import { headerWord, type Tables } from "./memory/tables.ts";
 import type { NeighbourListener, Neighbours } from "./neighbours.ts";
 import type { Outlet } from "./outlet.ts";
-import {
-  P_DESTINATION,
-  P_FLAGS,
-  P_FOUND,
-  P_INGRESS,
-  P_IP_BYTES,
-  P_L3,
-  P_LENGTH,
-  P_OFFSET,
-  P_PORT,
-  PACKET_IPV6,
-} from "./packets.ts";
+import { P_DESTINATION, P_FLAGS, P_FOUND, P_INGRESS, P_IP_BYTES, P_L3, P_LENGTH, P_OFFSET, P_PORT, PACKET_IPV6 } from "./packets.ts";
 import type { Replies } from "./replies.ts";
 import type { Routes } from "./routes.ts";
 import { KEY_STRIDE, ROW_WORDS, S_HOP_MAC, S_HOP_MAC_REST, S_PATH, type SessionTable } from "./sessions.ts";

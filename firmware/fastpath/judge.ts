@@ -9,7 +9,7 @@
 
 import { TOMBSTONE_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
-import { eventKind, type EventRing } from "./events.ts";
+import { type EventRing, eventKind } from "./events.ts";
 import { COUNTER_ROWS, COUNTERS, counterRow, type Tables } from "./memory/tables.ts";
 import {
   HANDED_ASKED,
@@ -27,7 +27,6 @@ import {
   P_PORT,
   P_PROTOCOL,
   P_SOURCE,
-  P_ZONE,
   PACKET_ICMP_ERROR,
   PACKET_IPV6,
 } from "./packets.ts";
@@ -116,7 +115,17 @@ export class Judge {
   ask = 0;
   askUnit = 0;
 
-  constructor(plan: Plan, view: DataView, tables: Tables, sessions: SessionTable, policy: Policy, routes: Routes, zones: Zones, partner: Partner, events: EventRing) {
+  constructor(
+    plan: Plan,
+    view: DataView,
+    tables: Tables,
+    sessions: SessionTable,
+    policy: Policy,
+    routes: Routes,
+    zones: Zones,
+    partner: Partner,
+    events: EventRing,
+  ) {
     if (tables.counters.rows !== COUNTER_ROWS || COUNTERS.strideWords !== 2) throw new Error("counters are not laid out as the judge expects");
     this.view = view;
     this.sessions = sessions;
@@ -224,7 +233,14 @@ export class Judge {
     if (result === TCP_CHANGED) {
       const kind = (i[row + S_STATE] as number) & 0xff;
       if (kind >= ESTABLISHED) this.sessions.setHalfOpen(session, false);
-      const limit = kind < ESTABLISHED ? this.idle.tcpOpening : kind === ESTABLISHED ? this.idle.tcpEstablished : kind === TIME_WAIT ? this.idle.tcpTimeWait : this.idle.tcpClosing;
+      const limit =
+        kind < ESTABLISHED
+          ? this.idle.tcpOpening
+          : kind === ESTABLISHED
+            ? this.idle.tcpEstablished
+            : kind === TIME_WAIT
+              ? this.idle.tcpTimeWait
+              : this.idle.tcpClosing;
       if (limit !== i[row + S_IDLE_LIMIT]) {
         i[row + S_IDLE_LIMIT] = limit;
         this.sessions.wheel.schedule(session, this.nowMillis, limit);
@@ -282,7 +298,8 @@ export class Judge {
     const action = decision & 3;
     this.ruleHits[rule * 2] = (this.ruleHits[rule * 2] as number) + 1;
     if (action !== ACTION_PERMIT) {
-      if (rule === 0 || this.policy.logs(rule)) this.events.noteFlow(rule === 0 ? EVENT_DEFAULT_DENY : EVENT_DENY, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
+      if (rule === 0 || this.policy.logs(rule))
+        this.events.noteFlow(rule === 0 ? EVENT_DEFAULT_DENY : EVENT_DENY, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
       return action === ACTION_REJECT ? POLICY_REJECT : POLICY_DENY;
     }
     if (isTcp && !this.sessions.allowsHalfOpen(words, at + P_SOURCE, this.halfOpenLimit, this.partner.sites)) return this.refused(words, at, EVENT_HALF_OPEN, HALF_OPEN_LIMIT);
