@@ -84,8 +84,8 @@ const PORT_STATE = word(PORT_TABLE, "state");
 const PORT_COUNTERS_F64 = word(PORT_TABLE, "receivedPackets") >> 1;
 const PATH_EPOCH = headerWord("pathEpoch");
 const EVENT_PORT = [eventKind("port-down"), eventKind("port-up"), eventKind("port-gone")] as const;
-/** Rows that one breath looks at for expiry. */
-const EXPIRY_BUDGET = 128;
+/** Rows that one breath looks at for expiry: a batch of new sessions can end (one look) and be freed (another) in a breath. */
+const EXPIRY_BUDGET = 2 * BATCH;
 /** A replica, or a tombstone that a peer still needs, is looked at again after this. */
 const LOOK_AGAIN_MILLIS = 1_000;
 
@@ -130,6 +130,7 @@ export class Engine implements Admission, Outlet {
   private readonly offsets = new Int32Array(BATCH);
   private readonly lengths = new Int32Array(BATCH);
   private nowMicros = 0;
+  /** 32 bits, compared by difference: a number above 2^31 would be put on the heap for each call that it is passed to. */
   private nowMillis = 0;
   private nextTickMicros = 0;
   /** Keeps the touching loops from being optimised away. */
@@ -166,9 +167,9 @@ export class Engine implements Admission, Outlet {
   /** Sets the clock of this breath. */
   begin(nowMicros: number): void {
     this.nowMicros = nowMicros;
-    this.nowMillis = Math.floor(nowMicros / 1_000);
+    this.nowMillis = Math.floor(nowMicros / 1_000) | 0;
     this.judge.nowMicros = nowMicros;
-    this.judge.nowMillis = this.nowMillis | 0;
+    this.judge.nowMillis = this.nowMillis;
   }
 
   /** Judges what peers handed here since the last call, then one batch per data port. Returns packets judged. */
@@ -434,7 +435,8 @@ export class Engine implements Admission, Outlet {
     this.nextTickMicros = this.nowMicros + TICK_MILLIS * 1_000;
     this.neighbours.tick(this.nowMillis);
     this.replies.tick(this.nowMillis);
-    this.events.tick(this.nowMicros);
+    // Asked here: passing a time on would leave it on the heap, each tick.
+    if (this.events.anyLeft !== 0) this.events.tick(this.nowMicros);
     for (let number = 0; number < this.allPorts.length; number++) this.notePort(this.allPorts[number] as Port, number);
   }
 
@@ -452,7 +454,7 @@ export class Engine implements Admission, Outlet {
         else this.sessions.wheel.schedule(session, this.nowMillis, LOOK_AGAIN_MILLIS);
         continue;
       }
-      const left = (i[row + S_IDLE_LIMIT] as number) - (((this.nowMillis | 0) - (i[row + S_LAST_SEEN] as number)) | 0);
+      const left = (i[row + S_IDLE_LIMIT] as number) - ((this.nowMillis - (i[row + S_LAST_SEEN] as number)) | 0);
       if (i[row + S_OWNER] !== this.sessions.me) this.sessions.wheel.schedule(session, this.nowMillis, Math.max(left, LOOK_AGAIN_MILLIS));
       else if (left > 0) this.sessions.wheel.schedule(session, this.nowMillis, left);
       else this.judge.end(session);

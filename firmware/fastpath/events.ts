@@ -43,7 +43,8 @@ export class EventRing {
   /** Per kind: when its allowance is full again (GCRA's theoretical arrival time). */
   private readonly due = new Float64Array(EVENT_NAMES.length);
   private readonly left = new Int32Array(EVENT_NAMES.length);
-  private anyLeft = 0;
+  /** 1: some were left out since the last `tick`. */
+  anyLeft = 0;
 
   constructor(tables: Pick<Tables, "header" | "events">) {
     this.header = tables.header;
@@ -75,7 +76,6 @@ export class EventRing {
 
   /** Now and then (each tick): reports what was left out of kinds that have gone quiet since. */
   tick(nowMicros: number): void {
-    if (this.anyLeft === 0) return;
     this.anyLeft = 0;
     for (let kind = 0; kind < this.left.length; kind = (kind + 1) | 0) {
       if (this.left[kind] === 0) continue;

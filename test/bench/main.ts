@@ -1,49 +1,60 @@
-// Benchmarks by name: what the product costs on this machine. Runs itself again with the flags of the packet process.
+// Benchmarks by name: what the product costs on this machine. Each measurement runs in a process of its own, with the flags of
+// the packet process: a unit is alone in its process, and what V8 has learnt from another table would count.
 //
 //   npm run bench -- judge [--json] [--only hit]
 
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { DATAPLANE_NODE_FLAGS } from "../../firmware/node-flags.ts";
-import { judgeTable, runJudgeBench } from "./judge.ts";
+import { JUDGE_MEASUREMENTS, type JudgeFigure, judgeTable } from "./judge.ts";
 
 interface Bench {
-  readonly name: string;
-  /** Runs what contains `only` in its name; returns figures for machines and lines for people. */
-  readonly run: (progress: (sentence: string) => void, only: string) => Promise<{ readonly figures: unknown; readonly text: string }>;
+  readonly measurements: ReadonlyMap<string, () => Promise<unknown>>;
+  /** The figures as lines for people. */
+  readonly table: (figures: readonly unknown[]) => string;
 }
 
-const BENCHES: readonly Bench[] = [
-  {
-    name: "judge",
-    run: async (progress, only) => {
-      const figures = await runJudgeBench(progress, only);
-      return { figures, text: judgeTable(figures) };
-    },
-  },
-];
+const BENCHES: ReadonlyMap<string, Bench> = new Map([
+  ["judge", { measurements: JUDGE_MEASUREMENTS, table: (figures: readonly unknown[]) => judgeTable(figures as readonly JudgeFigure[]) }],
+]);
 
-/** Runs the chosen benchmarks in this process; the exit code. */
-async function runChosen(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { json: { type: "boolean", default: false }, only: { type: "string", default: "" } },
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "boolean", default: false }, only: { type: "string", default: "" }, one: { type: "string" } },
+});
+
+/** Takes one measurement in another process. Throws when that fails. */
+function measureApart(bench: string, measurement: string): unknown {
+  process.stderr.write(`bench ${bench}: ${measurement}\n`);
+  const flags = [...DATAPLANE_NODE_FLAGS, "--expose-gc"];
+  const { status, stdout } = spawnSync(process.execPath, [...flags, import.meta.filename, bench, "--one", measurement], {
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
   });
-  const chosen = BENCHES.filter((bench) => positionals.length === 0 || positionals.includes(bench.name));
-  if (chosen.length === 0) {
-    process.stderr.write(`bench: no benchmark is called ${positionals.join(" ")}; there are: ${BENCHES.map((bench) => bench.name).join(", ")}\n`);
+  if (status !== 0) throw new Error(`bench ${bench}: ${measurement}: failed`);
+  return JSON.parse(stdout);
+}
+
+/** Runs benchmarks by name, all when none is named; the exit code. */
+function runBenches(names: readonly string[]): number {
+  const unknown = names.find((name) => !BENCHES.has(name));
+  if (unknown !== undefined) {
+    process.stderr.write(`bench: no benchmark is called ${unknown}; there are: ${[...BENCHES.keys()].join(", ")}\n`);
     return 1;
   }
   const results: Record<string, unknown> = {};
-  for (const bench of chosen) {
-    const { figures, text } = await bench.run((sentence) => process.stderr.write(`bench ${bench.name}: ${sentence}\n`), values.only);
-    results[bench.name] = figures;
-    if (!values.json) process.stdout.write(`${text}\n`);
+  for (const [name, bench] of BENCHES) {
+    if (names.length > 0 && !names.includes(name)) continue;
+    const figures = [...bench.measurements.keys()].filter((what) => what.includes(values.only)).map((what) => measureApart(name, what));
+    results[name] = figures;
+    if (!values.json) process.stdout.write(`${bench.table(figures)}\n`);
   }
   if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
   return 0;
 }
 
-const FLAGS = [...DATAPLANE_NODE_FLAGS, "--expose-gc"];
-if (FLAGS.every((flag) => process.execArgv.includes(flag))) process.exitCode = await runChosen();
-else process.exitCode = spawnSync(process.execPath, [...FLAGS, ...process.argv.slice(1)], { stdio: "inherit" }).status ?? 1;
+if (values.one === undefined) process.exitCode = runBenches(positionals);
+else {
+  const figure = await BENCHES.get(positionals[0] ?? "")?.measurements.get(values.one)?.();
+  process.stdout.write(JSON.stringify(figure));
+}
