@@ -5,7 +5,7 @@
 //   Ethernet ─ 802.1Q ─┬ ARP ──────────────────────────────────────────── local
 //                      ├ IPv4 ─ options ──────┬ TCP   ports
 //                      ├ IPv6 ─ extensions ───┼ UDP   ports
-//                      │                      ├ ICMP  query: identifier twice · error: the quoted packet, mirrored · ND: local
+//                      │                      ├ ICMP  query: identifier twice · other: type and code twice · error: the quoted packet, mirrored · ND: local
 //                      │                      ├ later fragment, any other protocol: no ports
 //                      └ anything else: unknown-ethertype (transparent mode may still pass it)
 
@@ -273,7 +273,8 @@ function setPorts(view: DataView, words: Int32Array, at: number, l4: number, l4B
   }
   words[at + P_FLAGS] =
     flags | (type << PACKET_ICMP_SHIFT) | (view.getUint8(l4 + ICMP_CODE) << (PACKET_ICMP_SHIFT + 8)) | (kind === KIND_NEIGHBOUR ? PACKET_LOCAL : 0);
-  if (kind === KIND_QUERY) words[at + P_PORTS] = Math.imul(view.getUint16(l4 + ICMP_IDENTIFIER, true), 0x10001);
+  // What has no identifier is told apart by type and code: one that a rule permits must not carry another through (F2).
+  words[at + P_PORTS] = Math.imul(view.getUint16(l4 + (kind === KIND_QUERY ? ICMP_IDENTIFIER : ICMP_TYPE), true), 0x10001);
   if (kind === KIND_NEIGHBOUR) {
     if ((words[at + P_FRAGMENT] as number) !== 0) return FRAGMENT_INVALID; // RFC 6980 §5
     return checkNeighbour(view, l4, l4Bytes, type, view.getUint8((words[at + P_L3] as number) + IPV6_HOP_LIMIT));

@@ -28,6 +28,7 @@ import {
   P_PROTOCOL,
   P_SOURCE,
   PACKET_ICMP_ERROR,
+  PACKET_ICMP_SHIFT,
   PACKET_IPV6,
 } from "./packets.ts";
 import { OWNER_ADOPT, OWNER_ELSEWHERE, OWNER_HERE, OWNER_STOP, type Partner } from "./partner.ts";
@@ -56,7 +57,7 @@ import {
   type SessionTable,
   STATE_LAST_TCP,
 } from "./sessions.ts";
-import { ICMP_QUERY, trackQuery } from "./track/icmp.ts";
+import { ICMP_QUERY, openQuery, trackQuery } from "./track/icmp.ts";
 import { ESTABLISHED, openTcp, TCP_CHANGED, TCP_ENDED, TCP_REFRESH, TCP_REOPENS, TIME_WAIT, trackTcp } from "./track/tcp.ts";
 import { OTHER_ONE_WAY, trackDatagram, UDP_BOTH_WAYS, UDP_ONE_WAY } from "./track/udp.ts";
 import { DROP, drop, FORWARD, HANDOFF, LOCAL } from "./verdicts.ts";
@@ -207,7 +208,8 @@ export class Judge {
       return this.tcpMoved(words, at, session, row, direction, result);
     }
     if (kind === ICMP_QUERY) {
-      const reason = trackQuery(direction, this.view, l4);
+      const flags = words[at + P_FLAGS] as number;
+      const reason = trackQuery(i[row + S_STATE] as number, direction, flags >>> PACKET_ICMP_SHIFT, (flags & PACKET_IPV6) !== 0);
       return reason === 0 ? FORWARD : DROP | (reason << 8);
     }
     if (trackDatagram(i, row, direction)) {
@@ -380,7 +382,7 @@ export class Judge {
       i[row + S_STATE] = UDP_ONE_WAY;
       i[row + S_IDLE_LIMIT] = this.idle.udpOneWay;
     } else if (protocol === (((words[at + P_FLAGS] as number) & PACKET_IPV6) !== 0 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP)) {
-      i[row + S_STATE] = ICMP_QUERY;
+      openQuery(i, row, (words[at + P_FLAGS] as number) >>> PACKET_ICMP_SHIFT);
       i[row + S_IDLE_LIMIT] = this.idle.icmpQuery;
     } else {
       i[row + S_STATE] = OTHER_ONE_WAY;

@@ -215,10 +215,14 @@ test("echo and its reply have the same ports: the identifier in both halves", as
   }
 });
 
-test("other ICMP messages, and other protocols, have no ports", async (t) => {
+test("F2: ICMP messages without an identifier are told apart by type and code", async (t) => {
+  t.same(ports(check(craft({ protocol: 1, type: 9, code: 16 })).packet), [0x0910, 0x0910]);
+  t.same(ports(check(craft({ protocol: 1, type: 5, code: 1 })).packet), [0x0501, 0x0501]);
+  t.same(ports(check(craft({ ...V6, protocol: 58, type: 143 })).packet), [0x8f00, 0x8f00]);
+});
+
+test("other protocols have no ports", async (t) => {
   for (const parts of [
-    { protocol: 1, type: 9 },
-    { protocol: 1, type: 5 },
     { protocol: 47, payload: [1, 2, 3, 4] },
     { protocol: 58, type: 128 },
     { ...V6, protocol: 1, type: 8 },

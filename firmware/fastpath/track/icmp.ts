@@ -1,19 +1,30 @@
-// ICMP queries: the originator asks, the responder answers (N3). A query from the responder's side is not an answer.
+// ICMP queries: the originator asks, the responder answers (N3). Two questions of one host may have the same identifier, so the
+// row keeps which question it is: another type or code than the rules have seen is not this session's (F2, F3).
 // ICMP errors never touch a session's state (N4).
+//
+//   state   … │ code 8 │ type 8 │ flags 8 │ icmp-query 8
 
 import { STATE_NAMES } from "../memory/tables.ts";
+import { S_STATE } from "../sessions.ts";
 import { drop } from "../verdicts.ts";
+import { ICMP_COUNTERPARTS } from "../wire/icmp.ts";
 
 export const ICMP_QUERY = STATE_NAMES.indexOf("icmp-query");
 
+const QUESTION_SHIFT = 16;
 const UNMATCHED = drop("icmp-unmatched");
 
-/** RFC 792: echo 8/0, timestamp 13/14; RFC 4443: echo 128/129. */
-function isAnswer(type: number): boolean {
-  return type === 0 || type === 14 || type === 129;
+/** Fills the state of a new row. `icmp`: type | code << 8, as in a packet's flags. */
+export function openQuery(i: Int32Array, row: number, icmp: number): void {
+  i[row + S_STATE] = ICMP_QUERY | (icmp << QUESTION_SHIFT);
 }
 
-/** 0, or the drop reason: an answer from the originator, a question from the responder. `l4`: the ICMP header's offset. */
-export function trackQuery(direction: number, view: DataView, l4: number): number {
-  return isAnswer(view.getUint8(l4)) === (direction === 1) ? 0 : UNMATCHED;
+/**
+ * 0, or the drop reason: the originator repeats its question, the responder gives the type that answers it. `state`: of the row;
+ * `icmp`: type | code << 8; `v6`: ICMPv6.
+ */
+export function trackQuery(state: number, direction: number, icmp: number, v6: boolean): number {
+  const question = state >>> QUESTION_SHIFT;
+  if (direction === 0) return icmp === question ? 0 : UNMATCHED;
+  return (icmp & 0xff) === ICMP_COUNTERPARTS[(question & 0xff) | (v6 ? 256 : 0)] ? 0 : UNMATCHED;
 }
