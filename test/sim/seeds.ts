@@ -5,4 +5,7 @@ export interface KeptSeed {
   readonly was: string;
 }
 
-export const KEPT_SEEDS: readonly KeptSeed[] = [];
+export const KEPT_SEEDS: readonly KeptSeed[] = [
+  { seed: 60, was: "a replica outlived its owner's row after a damaged peer came back" },
+  { seed: 67, was: "a replica outlived its owner's row, its owner word superseded" },
+];
