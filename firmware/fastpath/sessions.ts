@@ -67,11 +67,8 @@ export const STATE_TOMBSTONE = STATE_NAMES.indexOf("tombstone");
 
 /** Window scales were not seen: windows are not enforced (T4). */
 export const FLAG_MIDSTREAM = 1 << 8;
-/** Ownership was taken over and the windows are not confirmed by both directions yet. */
+/** Ownership was taken over lately: the windows may be behind what the former owner let pass. */
 export const FLAG_TENTATIVE = 1 << 9;
-/** The originator's, the responder's direction has confirmed its window since adoption. */
-export const FLAG_CONFIRMED_ORIGINATOR = 1 << 10;
-export const FLAG_CONFIRMED_RESPONDER = 1 << 11;
 /** The row waits for a half-open slot to be given back. */
 export const FLAG_HALF_OPEN = 1 << 12;
 
@@ -313,13 +310,13 @@ export class SessionTable {
 
   /**
    * Takes a live row over from its owner: this unit decides from now on, in a new epoch. The idle timer starts anew and the
-   * windows are tentative (track/tcp.ts) until both directions have confirmed them. `nowMillis`: clock.
+   * windows are tentative for a while (track/tcp.ts). `nowMillis`: clock.
    */
   adopt(row: number, nowMillis: number): void {
     const at = row * ROW_WORDS;
     this.setOwner(row, this.me, ((this.i[at + S_EPOCH] as number) + 1) | 0);
     const state = this.i[at + S_STATE] as number;
-    if ((state & 0xff) <= STATE_LAST_TCP) this.i[at + S_STATE] = (state & ~(FLAG_CONFIRMED_ORIGINATOR | FLAG_CONFIRMED_RESPONDER)) | FLAG_TENTATIVE;
+    if ((state & 0xff) <= STATE_LAST_TCP) this.i[at + S_STATE] = state | FLAG_TENTATIVE;
     this.i[at + S_ADOPTED] = nowMillis | 0;
     this.i[at + S_LAST_SEEN] = nowMillis | 0;
     this.wheel.schedule(row, nowMillis, this.i[at + S_IDLE_LIMIT] as number);

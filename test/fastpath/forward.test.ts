@@ -1,6 +1,7 @@
 // Emission: what a packet looks like when it leaves, and what becomes of those that cannot.
 
 import { test } from "tap";
+import { RESOLVE_QUEUE_PER_HOP } from "../../firmware/limits.ts";
 import { macText } from "../sim/packets.ts";
 import { address, prefix, rule } from "./craft.ts";
 import { advertisement, arp, arpRequest, ONE, Rig, type Seen, solicitation, THREE } from "./rig.ts";
@@ -110,11 +111,11 @@ for (const version of ["v4", "v6"] as const) {
 
   test(`a next hop that does not answer costs the packets that waited (IP${version})`, async (t) => {
     const rig = new Rig(PERMIT);
-    for (let k = 0; k < 10; k++) rig.fromOne({ ...there, payload: [k] });
-    t.same(rig.drops(), { "resolve-queue-full": 2 }, "eight wait");
+    for (let k = 0; k < RESOLVE_QUEUE_PER_HOP + 2; k++) rig.fromOne({ ...there, payload: [k] });
+    t.same(rig.drops(), { "resolve-queue-full": 2 }, "the rest waits");
     rig.put(0, version === "v4" ? arpRequest(ONE.mac, ONE.v4, "10.1.0.254") : solicitation(ONE.mac, ONE.v6, "2001:db8:1::254"));
     rig.pass(6_000);
-    t.same(rig.drops(), { "resolve-queue-full": 2, "no-neighbour": 8 });
+    t.same(rig.drops(), { "resolve-queue-full": 2, "no-neighbour": RESOLVE_QUEUE_PER_HOP });
     t.equal(rig.held, 0);
     t.equal(rig.frames(1).length, 4, "four questions");
     rig.frames(0);

@@ -73,11 +73,15 @@ for (const v4 of [true, false]) {
     t.equal(echo.answers, 1);
   });
 
-  test(`packets for a host that is not there are held a while, then dropped and counted, over ${family}`, async (t) => {
+  test(`packets for a host that is not there are held a while, then dropped, counted and reported, over ${family}`, async (t) => {
     const { world, user, unit } = build(5);
-    new Pinger(user).ping(address(v4 ? "10.3.0.77" : "fd00:3::77"));
-    world.run(10_000);
-    t.equal(unit.tables?.counters.f[drop("no-neighbour")], 1);
+    const pinger = new Pinger(user);
+    const absent = address(v4 ? "10.3.0.77" : "fd00:3::77");
+    pinger.ping(absent);
+    t.ok(world.runUntil(() => unit.tables?.counters.f[drop("no-neighbour")] === 1, 10_000));
+    pinger.ping(absent);
+    world.run(500);
+    t.same(pinger.errors, [v4 ? { type: 3, code: 1, protocol: ICMP } : { type: 1, code: 3, protocol: ICMPV6 }]);
     t.equal(unit.framesInHand(), 0);
   });
 

@@ -5,4 +5,8 @@ export interface KeptSeed {
   readonly was: string;
 }
 
-export const KEPT_SEEDS: readonly KeptSeed[] = [];
+export const KEPT_SEEDS: readonly KeptSeed[] = [
+  { seed: 60, was: "a replica outlived its owner's row after a damaged peer came back" },
+  { seed: 67, was: "a replica outlived its owner's row, its owner word superseded" },
+  { seed: 459, was: "an adopter was strict too soon and refused acknowledgements of bytes that the former owner had let pass" },
+];

@@ -8,18 +8,7 @@
 
 import { REFRESH_BYTES } from "../../limits.ts";
 import { STATE_NAMES } from "../memory/tables.ts";
-import {
-  FLAG_CONFIRMED_ORIGINATOR,
-  FLAG_CONFIRMED_RESPONDER,
-  FLAG_MIDSTREAM,
-  FLAG_TENTATIVE,
-  S_ADOPTED,
-  S_END,
-  S_MAX_END,
-  S_MAX_WINDOW,
-  S_STATE,
-  WINDOW_STRIDE,
-} from "../sessions.ts";
+import { FLAG_MIDSTREAM, FLAG_TENTATIVE, S_ADOPTED, S_END, S_MAX_END, S_MAX_WINDOW, S_STATE, WINDOW_STRIDE } from "../sessions.ts";
 import { drop } from "../verdicts.ts";
 import {
   TCP_ACK,
@@ -273,7 +262,9 @@ function trackClose(i: Int32Array, row: number, direction: number, fin: number, 
 /**
  * Windows that are not known exactly: a session picked up in midstream (T4), or adopted from an owner whose last words
  * this unit may not have heard (PROTOCOL.md "Sessions and replication"): accept to maxend + 2M; RST and FIN beyond the
- * known windows do not end anything. Strict once both directions confirmed, or after 10 s.
+ * known windows do not end anything. Strict again after 10 s, and not sooner, even if both directions have been seen: what one of
+ * them sent by the former owner may be acknowledged only after this one has repeated an old segment, and an acknowledgement of
+ * bytes that this unit never saw must still pass (simulator seed 459).
  */
 function trackTentative(
   i: Int32Array,
@@ -291,7 +282,6 @@ function trackTentative(
   const other = row + (1 - direction) * WINDOW_STRIDE;
   const largest = Math.max(i[own + S_MAX_WINDOW] as number, i[other + S_MAX_WINDOW] as number, REFRESH_BYTES);
   const slack = 2 * largest;
-  const confirmed = direction === 0 ? FLAG_CONFIRMED_ORIGINATOR : FLAG_CONFIRMED_RESPONDER;
   const beyond = ((sequence - (i[own + S_MAX_END] as number)) | 0) > 0;
   if (((sequence - (i[own + S_MAX_END] as number) - slack) | 0) > 0) return OUT_OF_WINDOW;
   if (((end - (i[own + S_END] as number) + largest) | 0) < 0) return OUT_OF_WINDOW;
@@ -305,10 +295,9 @@ function trackTentative(
   if (((ack - (i[other + S_END] as number)) | 0) > 0) i[other + S_END] = ack;
   const granted = (ack + Math.max(windowBytes, 1)) | 0;
   if (((granted - (i[other + S_MAX_END] as number)) | 0) > 0) i[other + S_MAX_END] = granted;
-  let next = state | confirmed;
-  const both = FLAG_CONFIRMED_ORIGINATOR | FLAG_CONFIRMED_RESPONDER;
-  if ((next & both) === both || ((nowMillis - (i[row + S_ADOPTED] as number)) | 0) > TENTATIVE_MILLIS) {
-    next &= ~(FLAG_TENTATIVE | FLAG_MIDSTREAM | both);
+  let next = state;
+  if (((nowMillis - (i[row + S_ADOPTED] as number)) | 0) > TENTATIVE_MILLIS) {
+    next &= ~(FLAG_TENTATIVE | FLAG_MIDSTREAM);
     i[row + S_ADOPTED] = 0;
   }
   i[row + S_STATE] = next;
