@@ -14,8 +14,9 @@ import { parseArgs } from "node:util";
 import type { Idle } from "./hal/contracts.ts";
 import { createClock } from "./hal/linux/clock.ts";
 import { createEntropy } from "./hal/linux/entropy.ts";
+import { HalError } from "./hal/linux/failure.ts";
 import { createIdle } from "./hal/linux/idle.ts";
-import { openUnitMemory, privateArea } from "./hal/linux/memory.ts";
+import { openUnitMemory, privateArea, type UnitMemory } from "./hal/linux/memory.ts";
 import { type DriverChoice, openPorts } from "./hal/linux/ports.ts";
 import { createSealer } from "./hal/linux/sealer.ts";
 import { createPacketMemory } from "./hal/packets.ts";
@@ -24,6 +25,7 @@ import type { Plan } from "./plan.ts";
 import { createWarmStart } from "./store/warm-start.ts";
 import { Dataplane, indexBytes } from "./unit.ts";
 
+const PREDECESSOR_MICROS = 1_000_000;
 const USAGE = "dataplane.ts --plan FILE --memory NAME --incarnation N [--driver afxdp|pcap] [--doorbell DESCRIPTOR] [--data DIRECTORY]";
 
 interface Arguments {
@@ -57,7 +59,7 @@ function readArguments(): Arguments {
 function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
   assertLimits();
   const { plan, memory: memoryName, incarnation, driver, doorbell, data } = readArguments();
-  const memory = openUnitMemory(memoryName, plan.sessions);
+  const memory = awaitUnitMemory(memoryName, plan.sessions);
   if (memory.replaced !== undefined) report(`the tables start empty: ${memory.replaced}`);
   const area = privateArea(FRAMES * FRAME_BYTES);
   const packets = createPacketMemory(area);
@@ -74,6 +76,20 @@ function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
   };
   const dataplane = new Dataplane(machine, plan, incarnation, data === undefined ? undefined : createWarmStart(data, Date.now, report));
   return { dataplane, idle: createIdle(ports, doorbell) };
+}
+
+/** The manager restarts us while the kernel still clears away the one that died: its memory is free a moment later. */
+function awaitUnitMemory(name: string, sessions: number): UnitMemory {
+  const clock = createClock();
+  const until = clock.nowMicros() + PREDECESSOR_MICROS;
+  for (;;) {
+    try {
+      return openUnitMemory(name, sessions);
+    } catch (error) {
+      if (!(error instanceof HalError) || error.code !== "MEMORY_IN_USE" || clock.nowMicros() > until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+    }
+  }
 }
 
 function report(sentence: string): void {

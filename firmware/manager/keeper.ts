@@ -42,7 +42,6 @@ export class Keeper {
   private readonly options: KeeperOptions;
   private readonly crashes: number[] = [];
   private stopped: (() => void) | undefined;
-  private isCrashTold = false;
 
   constructor(options: KeeperOptions) {
     this.options = options;
@@ -62,11 +61,10 @@ export class Keeper {
     const { child } = this;
     const text = running === undefined ? `The ${name} runs` : `The ${name} of an earlier manager still runs and is kept`;
     log.note("notice", `${name}-spawned`, `${text} (process ${child.pid}).`, { pid: child.pid });
-    this.isCrashTold = false;
     child.onDying?.(() => {
-      if (this.state === "running" && this.child === child) this.tellCrash();
+      if (this.state === "running" && this.child === child) this.crashed();
     });
-    child.onExit((code, signal) => this.exited(code, signal));
+    child.onExit((code, signal) => this.exited(child, code, signal));
   }
 
   /**
@@ -93,23 +91,25 @@ export class Keeper {
     });
   }
 
-  private exited(code: number | null, signal: string | null): void {
+  private exited(child: Child, code: number | null, signal: string | null): void {
     const { log, name } = this.options;
-    this.child = undefined;
     const how = signal === null ? `status ${code}` : signal;
-    if (this.state === "stopping") {
+    if (this.state === "stopping" && this.child === child) {
+      this.child = undefined;
       this.state = "idle";
       log.note("notice", `${name}-stopped`, `The ${name} stopped (${how}).`, { how });
       this.stopped?.();
       return;
     }
     log.note("error", `${name}-exited`, `The ${name} exited (${how}).`, { how });
-    this.crashed();
+    // One that was seen to die is replaced already: the next one loads while the kernel still closes this one's sockets.
+    if (this.child === child) this.crashed();
   }
 
   private crashed(): void {
     const { log, name } = this.options;
     const now = this.options.nowMillis();
+    this.child = undefined;
     this.crashes.push(now);
     while ((this.crashes[0] as number) <= now - CRASH_WINDOW_MILLIS) this.crashes.shift();
     if (this.crashes.length >= CRASHES_MOST) {
@@ -122,13 +122,7 @@ export class Keeper {
       this.options.onFailed();
       return;
     }
-    this.tellCrash();
-    this.start();
-  }
-
-  private tellCrash(): void {
-    if (this.isCrashTold) return;
-    this.isCrashTold = true;
     this.options.onCrash();
+    this.start();
   }
 }
