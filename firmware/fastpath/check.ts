@@ -65,6 +65,7 @@ import {
   IPV4_SOURCE,
   IPV4_TOTAL_BYTES,
   ipv4HeaderBytes,
+  OPTIONS_BY_DEFAULT,
 } from "./wire/ipv4.ts";
 import {
   chainBytes,
@@ -100,9 +101,9 @@ const DATAGRAM_BYTES_MOST = 65_535;
 /**
  * Verifies the packet of row `at` (P_OFFSET and P_LENGTH are set) and fills P_VLAN, P_L3, P_L4, P_FLAGS, P_PROTOCOL, P_L4_BYTES,
  * P_IP_BYTES, P_FRAGMENT, the tuple (P_FLOW: the protocol only; the engine adds zone and domain) and P_FAULT. `checksums`: verify
- * transport checksums too (T7). Returns the drop reason, 0 = none. P_L3 is 0 when there is no sound IP or ARP header.
+ * transport checksums too (T7). `options`: IPv4 options that pass (optionTable). Returns the drop reason, 0 = none. P_L3 is 0 when there is no sound IP or ARP header.
  */
-export function checkPacket(view: DataView, words: Int32Array, at: number, checksums: boolean): number {
+export function checkPacket(view: DataView, words: Int32Array, at: number, checksums: boolean, options: Uint8Array = OPTIONS_BY_DEFAULT): number {
   words[at + P_FLAGS] = 0;
   words[at + P_VLAN] = 0;
   words[at + P_L3] = 0;
@@ -113,14 +114,14 @@ export function checkPacket(view: DataView, words: Int32Array, at: number, check
   words[at + P_FRAGMENT] = 0;
   words[at + P_PORTS] = 0;
   words[at + P_FLOW] = 0;
-  const reason = REASONS[checkFrame(view, words, at, checksums)] as number;
+  const reason = REASONS[checkFrame(view, words, at, checksums, options)] as number;
   words[at + P_FAULT] = reason;
   // A row is used again and again: a packet without addresses must not show those of an earlier one.
   if (words[at + P_L3] === 0) words.fill(0, at + P_SOURCE, at + P_PORTS);
   return reason;
 }
 
-function checkFrame(view: DataView, words: Int32Array, at: number, checksums: boolean): number {
+function checkFrame(view: DataView, words: Int32Array, at: number, checksums: boolean, options: Uint8Array): number {
   const offset = words[at + P_OFFSET] as number;
   const end = (offset + (words[at + P_LENGTH] as number)) | 0;
   let wrong = checkEthernet(view, offset, end);
@@ -136,7 +137,7 @@ function checkFrame(view: DataView, words: Int32Array, at: number, checksums: bo
     type = view.getUint16(offset + VLAN_TYPE);
     l3 = (l3 + VLAN_BYTES) | 0;
   }
-  if (type === TYPE_IPV4) return checkV4(view, words, at, l3, end, checksums);
+  if (type === TYPE_IPV4) return checkV4(view, words, at, l3, end, checksums, options);
   if (type === TYPE_IPV6) return checkV6(view, words, at, l3, end, checksums);
   if (type === TYPE_ARP) return checkArpPacket(view, words, at, l3, end);
   return UNKNOWN_ETHERTYPE;
@@ -152,8 +153,8 @@ function checkArpPacket(view: DataView, words: Int32Array, at: number, l3: numbe
   return 0;
 }
 
-function checkV4(view: DataView, words: Int32Array, at: number, l3: number, end: number, checksums: boolean): number {
-  const wrong = checkIpv4(view, l3, end);
+function checkV4(view: DataView, words: Int32Array, at: number, l3: number, end: number, checksums: boolean, options: Uint8Array): number {
+  const wrong = checkIpv4(view, l3, end, options);
   if (wrong !== 0) return wrong;
   const headerBytes = ipv4HeaderBytes(view, l3);
   const totalBytes = view.getUint16(l3 + IPV4_TOTAL_BYTES);

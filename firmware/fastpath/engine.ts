@@ -12,7 +12,7 @@
 import type { PacketMemory, Port } from "../hal/contracts.ts";
 import { PORT_UP } from "../hal/contracts.ts";
 import { BATCH, TICK_MILLIS } from "../limits.ts";
-import type { Plan } from "../plan.ts";
+import type { Plan, PlannedChecks } from "../plan.ts";
 import { checkPacket } from "./check.ts";
 import { type EventRing, eventKind } from "./events.ts";
 import { CANNOT_EMIT, Forwarder } from "./forward.ts";
@@ -57,6 +57,7 @@ import { Routes } from "./routes.ts";
 import { sanity } from "./sanity.ts";
 import { ROW_WORDS, S_IDLE_LIMIT, S_LAST_SEEN, S_OWNER, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "./sessions.ts";
 import { drop, FORWARD, HANDOFF, HELD, LOCAL } from "./verdicts.ts";
+import { optionTable } from "./wire/ipv4.ts";
 import { PROTOCOL_TCP } from "./wire/tcp.ts";
 import { Zones } from "./zones.ts";
 
@@ -116,8 +117,8 @@ export class Engine implements Admission, Outlet {
   private readonly events: EventRing;
   private readonly counters: Float64Array;
   private readonly transparent: boolean;
-  private readonly checksums: boolean;
-  private readonly reversePath: boolean;
+  private readonly checks: PlannedChecks;
+  private readonly ipv4Options: Uint8Array;
   readonly zones: Zones;
   readonly routes: Routes;
   readonly policy: Policy;
@@ -150,8 +151,8 @@ export class Engine implements Admission, Outlet {
     this.events = parts.events;
     this.counters = tables.counters.f;
     this.transparent = plan.mode === "transparent";
-    this.reversePath = plan.checks.reversePath && plan.mode === "routed";
-    this.checksums = plan.checks.checksums;
+    this.checks = plan.checks;
+    this.ipv4Options = optionTable(plan.checks.ipv4Options);
     this.routes = new Routes(plan);
     this.zones = new Zones(plan);
     this.policy = new Policy(plan.rules, plan.revision);
@@ -236,7 +237,7 @@ export class Engine implements Admission, Outlet {
     }
     const kept = words[at + P_INGRESS] === 0 ? 0 : (words[at + P_ZONE] as number);
     const vlan = words[at + P_VLAN] as number;
-    checkPacket(this.view, words, at, this.checksums);
+    checkPacket(this.view, words, at, this.checks.checksums, this.ipv4Options);
     if (words[at + P_INGRESS] === 0) this.placeInZone(words, at, offset);
     else {
       words[at + P_ZONE] = kept;
@@ -251,7 +252,7 @@ export class Engine implements Admission, Outlet {
     if ((flags & PACKET_LOCAL) !== 0) return;
     // An ICMP error travels under its flow's tuple: its own sender is looked at here, everyone else's when there is no session.
     if ((flags & PACKET_ICMP_ERROR) !== 0) {
-      words[at + P_FAULT] = sanity(words, at, this.view, this.routes, this.reversePath);
+      words[at + P_FAULT] = sanity(words, at, this.view, this.routes, this.checks);
       if (words[at + P_FAULT] !== 0) return;
     }
     words[at + P_HASH] = this.sessions.hash(words, at + P_SOURCE);

@@ -8,7 +8,7 @@
 // A verdict is FORWARD, HANDOFF, LOCAL or DROP | reason << 8. The judge moves no packet: engine.ts does what it says.
 
 import { TOMBSTONE_MILLIS } from "../limits.ts";
-import type { Plan } from "../plan.ts";
+import type { Plan, PlannedChecks } from "../plan.ts";
 import { type EventRing, eventKind } from "./events.ts";
 import { COUNTER_ROWS, COUNTERS, counterRow, type Tables } from "./memory/tables.ts";
 import {
@@ -100,7 +100,7 @@ export class Judge {
   private readonly policy: Policy;
   private readonly routes: Routes;
   private readonly zones: Zones;
-  private readonly reversePath: boolean;
+  private readonly checks: PlannedChecks;
   private readonly partner: Partner;
   private readonly events: EventRing;
   private readonly counters: Float64Array;
@@ -133,7 +133,7 @@ export class Judge {
     this.policy = policy;
     this.routes = routes;
     this.zones = zones;
-    this.reversePath = plan.checks.reversePath && plan.mode === "routed";
+    this.checks = plan.checks;
     this.partner = partner;
     this.events = events;
     this.counters = tables.counters.f;
@@ -214,7 +214,7 @@ export class Judge {
     }
     if (trackDatagram(i, row, direction)) {
       this.noteUnit(row, direction, this.unit);
-      if (((i[row + S_STATE] as number) & 0xff) === UDP_BOTH_WAYS) i[row + S_IDLE_LIMIT] = this.idle.udpBothWays;
+      if (((i[row + S_STATE] as number) & 0xff) === UDP_BOTH_WAYS) i[row + S_IDLE_LIMIT] = this.idleOf(row, this.idle.udpBothWays);
       this.sessions.changed(session);
     }
     return FORWARD;
@@ -239,7 +239,7 @@ export class Judge {
         kind < ESTABLISHED
           ? this.idle.tcpOpening
           : kind === ESTABLISHED
-            ? this.idle.tcpEstablished
+            ? this.idleOf(row, this.idle.tcpEstablished)
             : kind === TIME_WAIT
               ? this.idle.tcpTimeWait
               : this.idle.tcpClosing;
@@ -272,7 +272,7 @@ export class Judge {
       return HANDOFF;
     }
     // A session's key was made from a packet that passed; only what opens no session and belongs to none is looked at here.
-    const fault = sanity(words, at, this.view, this.routes, this.reversePath);
+    const fault = sanity(words, at, this.view, this.routes, this.checks);
     if (fault !== 0) return DROP | (fault << 8);
     if (!this.transparent && this.routes.isOwn(words, at + P_SOURCE + 4) >= 0) return LOCAL;
     const toZone = this.egressZone(words, at);
@@ -304,7 +304,8 @@ export class Judge {
         this.events.noteFlow(rule === 0 ? EVENT_DEFAULT_DENY : EVENT_DENY, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
       return action === ACTION_REJECT ? POLICY_REJECT : POLICY_DENY;
     }
-    if (isTcp && !this.sessions.allowsHalfOpen(words, at + P_SOURCE, this.halfOpenLimit, this.partner.sites)) return this.refused(words, at, EVENT_HALF_OPEN, HALF_OPEN_LIMIT);
+    if (isTcp && !this.sessions.allowsHalfOpen(words, at + P_SOURCE, this.halfOpenLimit, this.partner.sites))
+      return this.refused(words, at, EVENT_HALF_OPEN, HALF_OPEN_LIMIT);
     if (this.policy.logs(rule)) this.events.noteFlow(EVENT_PERMIT, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
     return this.create(words, at, toZone, rule);
   }
@@ -340,11 +341,11 @@ export class Judge {
     const flow = words[at + P_FLOW] as number;
     i[row + S_FLOW] = flow;
     i[row + S_FLOW + KEY_STRIDE] = (flow & ~0xff00) | (toZone << 8);
+    i[row + S_REVISION] = this.revision;
+    i[row + S_RULE] = rule;
     this.openState(words, at, row);
     i[row + S_CREATED] = this.nowMillis;
     i[row + S_LAST_SEEN] = this.nowMillis;
-    i[row + S_REVISION] = this.revision;
-    i[row + S_RULE] = rule;
     i[row + S_UNITS] = this.unit;
     i[row + S_EPOCH] = 1;
     i[row + S_OWNER] = sessions.me;
@@ -380,14 +381,21 @@ export class Judge {
       i[row + S_IDLE_LIMIT] = this.idle.tcpOpening;
     } else if (protocol === PROTOCOL_UDP) {
       i[row + S_STATE] = UDP_ONE_WAY;
-      i[row + S_IDLE_LIMIT] = this.idle.udpOneWay;
+      i[row + S_IDLE_LIMIT] = this.idleOf(row, this.idle.udpOneWay);
     } else if (protocol === (((words[at + P_FLAGS] as number) & PACKET_IPV6) !== 0 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP)) {
       openQuery(i, row, (words[at + P_FLAGS] as number) >>> PACKET_ICMP_SHIFT);
-      i[row + S_IDLE_LIMIT] = this.idle.icmpQuery;
+      i[row + S_IDLE_LIMIT] = this.idleOf(row, this.idle.icmpQuery);
     } else {
       i[row + S_STATE] = OTHER_ONE_WAY;
-      i[row + S_IDLE_LIMIT] = this.idle.other;
+      i[row + S_IDLE_LIMIT] = this.idleOf(row, this.idle.other);
     }
+  }
+
+  /** T6: the idle time of the rule that permitted the session, else the protocol's. Of a session of another revision the rule's number says nothing. */
+  private idleOf(row: number, byProtocol: number): number {
+    const i = this.sessions.i;
+    const own = i[row + S_REVISION] === this.revision ? this.policy.idleMillis(i[row + S_RULE] as number) : 0;
+    return own === 0 ? byProtocol : own;
   }
 
   /** A rule permits it, but there is no room for it. */

@@ -74,6 +74,8 @@ export class Policy {
   private readonly wordPlaces: Int32Array;
   /** By rule number: 1 when it logs. */
   private readonly logging: Uint8Array;
+  /** By rule number: milliseconds, 0 = by protocol. */
+  private readonly idle: Int32Array;
 
   /** Compiles rules in their order. `revision`: the configuration's, for rows. 10,000 rules take well under two seconds. */
   constructor(rules: readonly PlannedRule[], revision: number) {
@@ -81,7 +83,11 @@ export class Policy {
     this.blockCount = Math.ceil(rules.length / BLOCK_RULES);
     this.decisions = Int32Array.from(rules, (rule) => (rule.number << RULE_SHIFT) | ACTIONS[rule.action]);
     this.logging = new Uint8Array(rules.reduce((most, rule) => Math.max(most, rule.number), 0) + 1);
-    for (const rule of rules) this.logging[rule.number] = rule.log ? 1 : 0;
+    this.idle = new Int32Array(this.logging.length);
+    for (const rule of rules) {
+      this.logging[rule.number] = rule.log ? 1 : 0;
+      this.idle[rule.number] = rule.idleMillis;
+    }
 
     const zoneNumbers = [...new Set(rules.flatMap((rule) => [...rule.fromZones, ...rule.toZones]))];
     for (const [k, zone] of zoneNumbers.entries()) this.zoneClasses[zone] = k + 1;
@@ -164,6 +170,11 @@ export class Policy {
   /** True when the rule's log flag is set. Rule 0 (no match) does not log by itself. */
   logs(rule: number): boolean {
     return this.logging[rule] === 1;
+  }
+
+  /** Idle time that the rule gives its sessions, milliseconds; 0 = by protocol. */
+  idleMillis(rule: number): number {
+    return this.idle[rule] as number;
   }
 
   private match(zonePair: number, source: number, destination: number, service: number): number {

@@ -9,7 +9,7 @@ import { sanity } from "../../firmware/fastpath/sanity.ts";
 import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
 import { GuardedView } from "../fuzz/guard.ts";
 import { captures } from "../vectors/pcap.ts";
-import { plan, row } from "./craft.ts";
+import { CHECKED, plan, row } from "./craft.ts";
 
 const all = captures();
 const skip = all.length === 0 ? "skipped: no captures" : false;
@@ -39,7 +39,7 @@ function result(frame: Uint8Array): Result {
   view.guard(OFFSET, OFFSET + frame.length);
   const fault = checkPacket(view, packet, 0, true);
   const isLocal = ((packet[P_FLAGS] as number) & PACKET_LOCAL) !== 0;
-  const reason = DROP_NAMES[fault !== 0 || isLocal ? fault : sanity(packet, 0, view, wire, false)] as string;
+  const reason = DROP_NAMES[fault !== 0 || isLocal ? fault : sanity(packet, 0, view, wire, CHECKED)] as string;
   return { reason, isError: ((packet[P_FLAGS] as number) & PACKET_ICMP_ERROR) !== 0, isFragment: packet[P_FRAGMENT] !== 0 };
 }
 

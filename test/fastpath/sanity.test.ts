@@ -5,7 +5,8 @@ import { checkPacket } from "../../firmware/fastpath/check.ts";
 import { Routes } from "../../firmware/fastpath/routes.ts";
 import { sanity } from "../../firmware/fastpath/sanity.ts";
 import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
-import { address, type Crafted, craft, plan, prefix, row } from "./craft.ts";
+import type { PlannedChecks } from "../../firmware/plan.ts";
+import { address, CHECKED, type Crafted, craft, plan, prefix, row } from "./craft.ts";
 
 const routed = new Routes(
   plan({
@@ -17,12 +18,12 @@ const routed = new Routes(
 );
 const transparent = new Routes({ ...plan({ zones: [] }), mode: "transparent" });
 
-function reasonOf(parts: Crafted, routes = routed, reversePath = true, zone = 1): string {
+function reasonOf(parts: Crafted, routes = routed, reversePath = true, zone = 1, checks: Partial<PlannedChecks> = {}): string {
   const frame = craft(parts);
   const view = new DataView(frame.buffer);
   const packet = row(frame.length, 0, 0, zone);
   const fault = checkPacket(view, packet, 0, true);
-  return DROP_NAMES[fault !== 0 ? fault : sanity(packet, 0, view, routes, reversePath)] as string;
+  return DROP_NAMES[fault !== 0 ? fault : sanity(packet, 0, view, routes, { ...CHECKED, reversePath, ...checks })] as string;
 }
 
 const V6 = { source: "2001:db8:1::11", destination: "2001:db8:3::33" };

@@ -16,9 +16,11 @@ import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
 import { checksumOf, sumBytes } from "../../firmware/fastpath/wire/checksum.ts";
 import { tcpHeaderBytes } from "../../firmware/fastpath/wire/tcp.ts";
 import { FRAME_BYTES, FRAME_HEADROOM_BYTES, PACKET_BYTES_MOST } from "../../firmware/limits.ts";
-import { craft, mac, plan, row } from "../fastpath/craft.ts";
+import { CHECKED, craft, mac, plan, row } from "../fastpath/craft.ts";
 import { captures } from "../vectors/pcap.ts";
 import { GuardedView } from "./guard.ts";
+
+const NO_REVERSE_PATH = { ...CHECKED, reversePath: false };
 
 const GUARDED = 16;
 /** Longer seeds teach nothing and take time. */
@@ -59,7 +61,7 @@ export function fuzzParsers(seed: number, runs: number, minutes = Number.POSITIV
       let reason = checkPacket(view, packet, 0, (run & 3) === 0);
       if (reason === 0) {
         promised(view, packet);
-        if (((packet[P_FLAGS] as number) & PACKET_LOCAL) === 0) reason = sanity(packet, 0, view, routes, (run & 1) === 0);
+        if (((packet[P_FLAGS] as number) & PACKET_LOCAL) === 0) reason = sanity(packet, 0, view, routes, (run & 1) === 0 ? CHECKED : NO_REVERSE_PATH);
       }
       counts[reason] = (counts[reason] as number) + 1;
     } catch (error) {

@@ -120,3 +120,31 @@ test("addresses are read and written", async (t) => {
     t.equal(formatAddress(plan.rules[3]?.destinations[0]?.bytes ?? []), text.replace(/\/.*/, ""), text);
   }
 });
+
+test("F5, F6, F9, T4, T6, T7, V3: what is configurable has safe defaults, and reaches the plan", async (t) => {
+  const safe = planOf("A1");
+  t.equal(safe.halfOpenPerDestination, 4_096);
+  t.same(safe.checks, { checksums: true, reversePath: true, ownSource: true, linkLocal: true, strictIpv6: false, midstream: false, ipv4Options: [148] });
+  const changed = planOf("A1", (c) => {
+    c.halfOpenPerDestination = 100;
+    c.policy[0].idleSeconds = 90;
+    c.idleMillis = { udpOneWay: 130_000 };
+    c.checks = { checksums: false, reversePath: false, ownSource: false, linkLocal: false, midstream: "permit", ipv4Options: ["timestamp", "stream-id"] };
+  });
+  t.equal(changed.halfOpenPerDestination, 100);
+  t.same([changed.rules[0]?.idleMillis, changed.rules[1]?.idleMillis], [90_000, 0]);
+  t.equal(changed.idleMillis.udpOneWay, 130_000);
+  t.same(changed.checks, {
+    checksums: false,
+    reversePath: false,
+    ownSource: false,
+    linkLocal: false,
+    strictIpv6: false,
+    midstream: true,
+    ipv4Options: [68, 136],
+  });
+});
+
+test("F5: the strict IPv6 profile does not go with own addresses outside 2000::/3", async (t) => {
+  t.throws(() => planOf("A1", (c) => void (c.checks = { strictIpv6: true })), { message: /fd00:1::1\/64 lies outside 2000::\/3.*\[outside-profile\]/ });
+});

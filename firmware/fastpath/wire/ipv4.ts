@@ -28,7 +28,14 @@ export const IPV4_OFFSET_MASK = 0x1fff;
 
 const OPTION_END = 0;
 const OPTION_NOTHING = 1;
+const OPTION_RECORD_ROUTE = 7;
+const OPTION_LOOSE_ROUTE = 131;
+const OPTION_STRICT_ROUTE = 137;
+const OPTION_STREAM = 136;
 const OPTION_ROUTER_ALERT = 148;
+/** RFC 791 §3.1, RFC 2113 §2.1: four bytes. */
+const OPTIONS_OF_FOUR = [OPTION_STREAM, OPTION_ROUTER_ALERT];
+const OPTION_BYTES_LEAST = 3;
 
 const TRUNCATED = fault("truncated");
 const BAD_HEADER = fault("bad-ip-header");
@@ -40,8 +47,20 @@ export function ipv4HeaderBytes(view: DataView, at: number): number {
   return (view.getUint8(at) & 0x0f) << 2;
 }
 
-/** Checks the IPv4 header at `at` of a packet that ends at or before `end` (Ethernet may have padded it). */
-export function checkIpv4(view: DataView, at: number, end: number): number {
+/** What `checkIpv4` lets pass, by option number: bytes that it must have, 1 = its own length field says, 0 = it does not pass. */
+export function optionTable(numbers: readonly number[]): Uint8Array {
+  const table = new Uint8Array(256);
+  for (const number of numbers) table[number] = OPTIONS_OF_FOUR.includes(number) ? 4 : 1;
+  // F5: under no configuration.
+  for (const never of [OPTION_RECORD_ROUTE, OPTION_LOOSE_ROUTE, OPTION_STRICT_ROUTE]) table[never] = 0;
+  return table;
+}
+
+/** V3: what passes unless it is configured otherwise. */
+export const OPTIONS_BY_DEFAULT = optionTable([OPTION_ROUTER_ALERT]);
+
+/** Checks the IPv4 header at `at` of a packet that ends at or before `end` (Ethernet may have padded it). `options`: those that pass. */
+export function checkIpv4(view: DataView, at: number, end: number, options: Uint8Array): number {
   if (end - at < IPV4_BYTES) return TRUNCATED;
   const first = view.getUint8(at);
   const headerBytes = (first & 0x0f) << 2;
@@ -50,14 +69,14 @@ export function checkIpv4(view: DataView, at: number, end: number): number {
   if (totalBytes < headerBytes) return BAD_HEADER;
   if (totalBytes > end - at) return TRUNCATED;
   if (fold(sumBytes(view, at, headerBytes, 0)) !== 0xffff) return BAD_CHECKSUM;
-  return headerBytes === IPV4_BYTES ? 0 : checkOptions(view, at + IPV4_BYTES, at + headerBytes);
+  return headerBytes === IPV4_BYTES ? 0 : checkOptions(view, at + IPV4_BYTES, at + headerBytes, options);
 }
 
 /**
- * V3: End, No-Operation and Router Alert pass. Source routes, Record Route, Timestamp and Stream ID must not (F5), and what
- * nobody knows does not either. A length is looked at before anything steps over it.
+ * V3: End and No-Operation pass, and what is configured, by default Router Alert alone. Source routes and Record Route never do (F5),
+ * and what nobody knows does not either. A length is looked at before anything steps over it.
  */
-function checkOptions(view: DataView, at: number, end: number): number {
+function checkOptions(view: DataView, at: number, end: number, options: Uint8Array): number {
   let k = at;
   while (k < end) {
     const kind = view.getUint8(k);
@@ -66,8 +85,11 @@ function checkOptions(view: DataView, at: number, end: number): number {
       k = (k + 1) | 0;
       continue;
     }
-    if (kind !== OPTION_ROUTER_ALERT || end - k < 4 || view.getUint8(k + 1) !== 4) return BAD_OPTION; // RFC 2113 §2.1: four bytes
-    k = (k + 4) | 0;
+    const wanted = options[kind] as number;
+    if (wanted === 0 || end - k < OPTION_BYTES_LEAST) return BAD_OPTION;
+    const bytes = view.getUint8(k + 1);
+    if (bytes < OPTION_BYTES_LEAST || bytes > end - k || (wanted !== 1 && bytes !== wanted)) return BAD_OPTION;
+    k = (k + bytes) | 0;
   }
   return 0;
 }

@@ -164,6 +164,21 @@ function checkZone(configuration: Configuration, zone: ZoneConfiguration, k: num
       continue;
     }
     for (const gateway of gateways) checkGateway(zone, k, site, gateway.prefix, gateway.at, addresses, report);
+    if (configuration.checks.strictIpv6) checkProfile(addresses, report);
+  }
+  if (configuration.checks.strictIpv6) checkProfile(gateways, report);
+}
+
+/** Under the strict profile nobody could speak to an own address outside 2000::/3. */
+function checkProfile(addresses: readonly { readonly prefix: Prefix; readonly at: string }[], report: Report): void {
+  for (const { prefix, at } of addresses) {
+    if (isV4(prefix.bytes) || isLinkLocal(prefix.bytes) || ((prefix.bytes[0] as number) & 0xe0) === 0x20) continue;
+    report(
+      "outside-profile",
+      at,
+      `${formatPrefix(prefix)} lies outside 2000::/3, and checks.strictIpv6 is on`,
+      "Use a global address, or turn strictIpv6 off.",
+    );
   }
 }
 

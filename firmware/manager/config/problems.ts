@@ -23,6 +23,7 @@ export type ProblemCode =
   | "wrong-prefix"
   | "wrong-service"
   | "no-site-address"
+  | "outside-profile"
   | "gateway-outside-prefix"
   | "gateway-in-transparent"
   | "unreachable-next-hop"
