@@ -5,7 +5,7 @@
 //   Ethernet ─ 802.1Q ─┬ ARP ──────────────────────────────────────────── local
 //                      ├ IPv4 ─ options ──────┬ TCP   ports
 //                      ├ IPv6 ─ extensions ───┼ UDP   ports
-//                      │                      ├ ICMP  query: identifier twice · other: type and code twice · error: the quoted packet, mirrored · ND: local
+//                      │                      ├ ICMP  query: identifier, type and code · other: type and code twice · error: the quoted packet, mirrored · ND: local
 //                      │                      ├ later fragment, any other protocol: no ports
 //                      └ anything else: unknown-ethertype (transparent mode may still pass it)
 
@@ -43,11 +43,12 @@ import {
   checkNeighbour,
   ICMP_CODE,
   ICMP_COUNTERPARTS,
-  ICMP_IDENTIFIER,
   ICMP_KINDS,
   ICMP_QUOTED,
   ICMP_TYPE,
   ICMPV6_KINDS,
+  icmpPorts,
+  KIND_ANSWER,
   KIND_ERROR,
   KIND_NEIGHBOUR,
   KIND_QUERY,
@@ -274,8 +275,7 @@ function setPorts(view: DataView, words: Int32Array, at: number, l4: number, l4B
   }
   words[at + P_FLAGS] =
     flags | (type << PACKET_ICMP_SHIFT) | (view.getUint8(l4 + ICMP_CODE) << (PACKET_ICMP_SHIFT + 8)) | (kind === KIND_NEIGHBOUR ? PACKET_LOCAL : 0);
-  // What has no identifier is told apart by type and code: one that a rule permits must not carry another through (F2).
-  words[at + P_PORTS] = Math.imul(view.getUint16(l4 + (kind === KIND_QUERY ? ICMP_IDENTIFIER : ICMP_TYPE), true), 0x10001);
+  words[at + P_PORTS] = icmpPorts(view, l4, kind as number, v6 ? 256 : 0);
   if (kind === KIND_NEIGHBOUR) {
     if ((words[at + P_FRAGMENT] as number) !== 0) return FRAGMENT_INVALID; // RFC 6980 §5
     return checkNeighbour(view, l4, l4Bytes, type, view.getUint8((words[at + P_L3] as number) + IPV6_HOP_LIMIT));
@@ -328,8 +328,10 @@ function setQuotedPorts(
     words[at + P_PORTS] = (ports << 16) | (ports >>> 16);
   } else if (protocol === (counterpartBase === 0 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6)) {
     const type = view.getUint8(l4 + ICMP_TYPE);
-    if (kinds[type] !== KIND_QUERY) return ICMP_UNMATCHED; // RFC 1122 §3.2.2: never an error about an error
-    words[at + P_PORTS] = Math.imul(view.getUint16(l4 + ICMP_IDENTIFIER, true), 0x10001);
+    const kind = kinds[type] as number;
+    if (kind !== KIND_QUERY && kind !== KIND_ANSWER) return ICMP_UNMATCHED; // RFC 1122 §3.2.2: never an error about an error
+    const ports = icmpPorts(view, l4, kind, counterpartBase);
+    words[at + P_PORTS] = (ports << 16) | (ports >>> 16);
     const code = view.getUint8(l4 + ICMP_CODE) << (PACKET_ICMP_SHIFT + 8);
     words[at + P_FLAGS] = (words[at + P_FLAGS] as number) | ((ICMP_COUNTERPARTS[counterpartBase + type] as number) << PACKET_ICMP_SHIFT) | code;
   }

@@ -1,6 +1,6 @@
-// ICMP queries: the originator asks, the responder answers (N3). Two questions of one host may have the same identifier, so the
-// row keeps which question it is: another type or code than the rules have seen is not this session's (F2, F3).
-// ICMP errors never touch a session's state (N4).
+// ICMP queries: the originator asks, the responder answers (N3). Tuples tell questions apart (wire/icmp.ts, icmpPorts()), unless an
+// identifier happens to equal a type and code; so the row keeps its question, and only that one and its answer are this session's
+// (F2, F3). ICMP errors never touch a session's state (N4).
 //
 //   state   … │ code 8 │ type 8 │ flags 8 │ icmp-query 8
 

@@ -60,15 +60,30 @@ export const KIND_OTHER = 0;
 export const KIND_ERROR = 1;
 export const KIND_QUERY = 2;
 export const KIND_NEIGHBOUR = 3;
+export const KIND_ANSWER = 4;
 
 /** RFC 792 and 1122 §3.2.2. A redirect is not for anybody behind a router: it is left to the policy. */
-export const ICMP_KINDS = kinds([3, 4, 11, 12], [0, 8, 13, 14, 15, 16, 17, 18], []);
+export const ICMP_KINDS = kinds([3, 4, 11, 12], [8, 13, 15, 17], [0, 14, 16, 18], []);
 /** RFC 4443 §2.1: types below 128 are errors, known or not. */
 export const ICMPV6_KINDS = kinds(
   Array.from({ length: 128 }, (_, type) => type),
-  [128, 129],
+  [128],
+  [129],
   [133, 134, 135, 136, 137],
 );
+
+/**
+ * What stands for ports in an ICMP message's tuple, as they lie in memory, so that a question and its answer mirror each other and
+ * nothing else does: of a question its identifier, then its type and code; of any other message type and code twice (F2, F3).
+ */
+export function icmpPorts(view: DataView, at: number, kind: number, counterparts: number): number {
+  const type = view.getUint8(at + ICMP_TYPE);
+  const code = view.getUint8(at + ICMP_CODE);
+  const identifier = view.getUint16(at + ICMP_IDENTIFIER, true);
+  if (kind === KIND_QUERY) return identifier | (((type << 8) | code) << 16);
+  if (kind === KIND_ANSWER) return ((ICMP_COUNTERPARTS[counterparts + type] as number) << 8) | code | (identifier << 16);
+  return Math.imul((type << 8) | code, 0x10001);
+}
 
 /** The type that answers, or is answered by, a type; itself if there is none. Index: type, plus 256 for ICMPv6. */
 export const ICMP_COUNTERPARTS = counterparts();
@@ -99,10 +114,11 @@ export function checkNeighbour(view: DataView, at: number, lengthBytes: number, 
   return 0;
 }
 
-function kinds(errors: readonly number[], queries: readonly number[], neighbours: readonly number[]): Uint8Array {
+function kinds(errors: readonly number[], queries: readonly number[], answers: readonly number[], neighbours: readonly number[]): Uint8Array {
   const table = new Uint8Array(256);
   for (const type of errors) table[type] = KIND_ERROR;
   for (const type of queries) table[type] = KIND_QUERY;
+  for (const type of answers) table[type] = KIND_ANSWER;
   for (const type of neighbours) table[type] = KIND_NEIGHBOUR;
   return table;
 }
