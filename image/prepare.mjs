@@ -21,7 +21,10 @@ const NODE_HEADERS = join(MODULES, NODE_PACKAGE);
 const NODE = join(MODULES, ".bin", "node");
 const NATIVE = join(ROOT, "image", "native.mjs");
 
-/** Debian packages, with what is lost without them. `proof`: a file that the package brings. */
+/**
+ * Debian packages, with what is lost without them. `proof`: a file that the package brings. `ciOnly`: brings a service that would
+ * start on somebody's machine, so it is installed where CI is set and nowhere else.
+ */
 const PACKAGES = [
   { name: "g++", proof: "/usr/bin/g++", cost: "no native builds: simulator only" },
   { name: "make", proof: "/usr/bin/make", cost: "no native builds: simulator only" },
@@ -32,7 +35,12 @@ const PACKAGES = [
   { name: "iproute2", proof: "/sbin/ip", cost: "no lab on real network stacks" },
   { name: "nftables", proof: "/usr/sbin/nft", cost: "no lab on real network stacks" },
   { name: "ethtool", proof: "/sbin/ethtool", cost: "no lab on real network stacks" },
-];
+  { name: "curl", proof: "/usr/bin/curl", cost: "no curl in the lab" },
+  { name: "iperf3", proof: "/usr/bin/iperf3", cost: "no iperf3 in the lab" },
+  { name: "traceroute", proof: "/usr/bin/traceroute", cost: "no traceroute in the lab" },
+  { name: "openssh-client", proof: "/usr/bin/ssh", cost: "no ssh in the lab" },
+  { name: "openssh-server", proof: "/usr/sbin/sshd", cost: "no ssh in the lab", ciOnly: true },
+].filter((entry) => !entry.ciOnly || process.env.CI === "true");
 
 /** npm packages with C++ that must fit Node 24: they are built here, never by npm's install scripts. */
 const ADDONS = [

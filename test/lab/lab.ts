@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { MEMORY_DIRECTORY, RUN_DIRECTORY } from "../../firmware/manager/places.ts";
 import type { LabOptions } from "./configuration.ts";
 import { startServices } from "./hosts.ts";
-import { LAB_HOSTS, LAB_UNITS, type LabUnit } from "./picture.ts";
+import { LAB_UNITS, type LabUnit } from "./picture.ts";
 import type { LabDriver } from "./result.ts";
-import { buildTopology, removeTopology } from "./topology.ts";
+import { buildTopology, namespacesHere, removeTopology } from "./topology.ts";
 import { createUnits, type Unit, type UnitDriver, type Units, writeConfiguration } from "./unit.ts";
 
 const START_LIMIT_MILLIS = 15_000;
@@ -57,7 +57,7 @@ export async function startLab(options: LabOptions, driver: UnitDriver | undefin
 
 /** Ends every process in the lab's namespaces, and removes namespaces, memory and run directories. */
 export function stopLab(): void {
-  for (const name of [...LAB_HOSTS, ...LAB_UNITS]) {
+  for (const name of namespacesHere()) {
     const { stdout } = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" });
     for (const pid of stdout.split("\n").filter(Boolean)) spawnSync("kill", ["-9", pid]);
   }

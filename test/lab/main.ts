@@ -2,6 +2,7 @@
 //
 //   npm start                        stays up with a status line until Ctrl-C
 //   npm start -- --once              runs every scenario, ends with a table; exit 0 when all passed
+//   npm start -- stacks              the second list: curl, ssh, iperf3, path-MTU discovery, loss, floods … (stacks/list.ts)
 //       --json                       one object on stdout and nothing else (progress goes to stderr)
 //       --only NAME[,NAME…]          some of them
 //       --driver afxdp|pcap|simulator
@@ -15,20 +16,22 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Lab, lastWords, startLab, stopLab } from "./lab.ts";
 import { runLive } from "./live.ts";
-import { type LabDriver, type LabReport, reportOf, SCENARIO_NAMES, type ScenarioName, type ScenarioResult } from "./result.ts";
+import { type LabDriver, type LabReport, reportOf, SCENARIO_NAMES, type ScenarioName, type ScenarioResult, STACK_NAMES, type StackName } from "./result.ts";
 import { forgetSandbox, isInsideSandbox, rememberSandbox, startSandbox, whyNoSandbox } from "./sandbox.ts";
 import { Failure, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { createScreen, type Screen, showReport } from "./screen.ts";
+import { STACKS } from "./stacks/list.ts";
 import type { UnitDriver } from "./unit.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const NATIVE = join(ROOT, "build", "native", "twinwall.node");
-const USAGE = "npm start -- [--once] [--json] [--only NAME[,NAME…]] [--driver afxdp|pcap|simulator] [--results FILE]";
+const USAGE = "npm start -- [stacks] [--once] [--json] [--only NAME[,NAME…]] [--driver afxdp|pcap|simulator] [--results FILE]";
 
 interface Arguments {
   readonly once: boolean;
   readonly json: boolean;
-  readonly only: readonly ScenarioName[];
+  /** What runs: the chosen list, or the chosen names of both lists. */
+  readonly names: readonly (ScenarioName | StackName)[];
   readonly driver: LabDriver | undefined;
   readonly results: string | undefined;
 }
@@ -42,15 +45,21 @@ function readArguments(): Arguments {
   const text = { type: "string" } as const;
   const flag = { type: "boolean", default: false } as const;
   try {
-    const { values } = parseArgs({ options: { once: flag, json: flag, only: text, driver: text, results: text } });
+    const options = { once: flag, json: flag, only: text, driver: text, results: text };
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    const wrong = positionals.find((list) => list !== "stacks");
+    if (wrong !== undefined) fail(`there is no list ${wrong}`);
+    const all: readonly (ScenarioName | StackName)[] = [...SCENARIO_NAMES, ...STACK_NAMES];
     const only = (values.only ?? "").split(",").filter(Boolean);
-    const unknown = only.find((name) => !SCENARIO_NAMES.some((known) => known === name));
-    if (unknown !== undefined) fail(`there is no scenario ${unknown}; there are ${SCENARIO_NAMES.join(", ")}`);
+    const unknown = only.find((name) => !all.some((known) => known === name));
+    if (unknown !== undefined) fail(`there is no scenario ${unknown}; there are ${all.join(", ")}`);
+    const list = positionals.length > 0 ? STACK_NAMES : SCENARIO_NAMES;
     const driver = values.driver;
     if (driver !== undefined && driver !== "afxdp" && driver !== "pcap" && driver !== "simulator") fail(`there is no driver ${driver}`);
     // JSON and single scenarios make sense only in a run that ends.
-    const once = values.once || values.json || only.length > 0 || values.results !== undefined;
-    return { once, json: values.json, only: only as ScenarioName[], driver: driver as LabDriver | undefined, results: values.results };
+    const once = values.once || values.json || only.length > 0 || positionals.length > 0 || values.results !== undefined;
+    const names = only.length > 0 ? all.filter((name) => only.includes(name)) : list;
+    return { once, json: values.json, names, driver: driver as LabDriver | undefined, results: values.results };
   } catch (error) {
     return fail((error as Error).message);
   }
@@ -124,7 +133,7 @@ async function runInside(given: Arguments, screen: Screen): Promise<number> {
   }
   const results: ScenarioResult[] = [];
   let used: LabDriver | undefined;
-  for (const scenario of SCENARIOS.filter(({ name }) => given.only.length === 0 || given.only.includes(name))) {
+  for (const scenario of [...SCENARIOS, ...STACKS].filter(({ name }) => given.names.includes(name))) {
     const outcome = await runScenario(scenario, driver, screen);
     results.push(outcome.result);
     used ??= outcome.driver;
@@ -137,7 +146,11 @@ async function runSimulator(given: Arguments, screen: Screen, why: string): Prom
   screen.line(`The lab runs in the simulator: ${why}.`);
   const { runSimulatedScenarios } = await import("../sim/lab.ts");
   const { buildUnit } = await import("../sim/production.ts");
-  const names = given.only.length === 0 ? SCENARIO_NAMES : given.only;
+  const names = SCENARIO_NAMES.filter((name) => given.names.includes(name));
+  const left = given.names.filter((name) => !names.some((known) => known === name));
+  if (left.length > 0) screen.line(`These need real network stacks, so they do not run: ${left.join(", ")}.`);
+  // Nothing that this machine can run was asked for: that is not a failure.
+  if (names.length === 0) return 0;
   return finish(given, screen, runSimulatedScenarios({ build: buildUnit, names, onLine: (line) => screen.line(`  ${line}`) }));
 }
 

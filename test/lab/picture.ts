@@ -83,3 +83,7 @@ export const WIRE = {
 
 export const HTTP_PORT = 8080;
 export const ECHO_PORT = 7007;
+export const SSH_PORT = 22;
+export const IPERF_PORT = 5201;
+/** Where traceroute's datagrams go: one port per probe, from 33434. */
+export const TRACE_PORTS = "33434-33534";

@@ -19,8 +19,21 @@ export const SCENARIO_NAMES = [
 ] as const;
 export type ScenarioName = (typeof SCENARIO_NAMES)[number];
 
+/** The second list: what else real stacks do (test/lab/stacks). It needs network stacks, so the simulator does not know it. */
+export const STACK_NAMES = [
+  "stack-curl",
+  "stack-ssh",
+  "stack-iperf",
+  "stack-idle",
+  "stack-mtu-ipv4",
+  "stack-mtu-ipv6",
+  "stack-mtu-own",
+  "stack-traceroute",
+] as const;
+export type StackName = (typeof STACK_NAMES)[number];
+
 export interface ScenarioResult {
-  readonly name: ScenarioName;
+  readonly name: ScenarioName | StackName;
   readonly passed: boolean;
   /** What was seen, or why it failed, in one sentence. */
   readonly detail: string;

@@ -3,8 +3,9 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "tap";
-import { type LabReport, SCENARIO_NAMES } from "./result.ts";
+import { type LabReport, SCENARIO_NAMES, STACK_NAMES } from "./result.ts";
 import { SCENARIOS } from "./scenarios.ts";
+import { STACKS } from "./stacks/list.ts";
 
 const ELSEWHERE = process.env["TWINWALL_SCENARIOS_ELSEWHERE"] === "1";
 
@@ -12,6 +13,10 @@ test("every scenario is declared once, in order", async (t) => {
   t.same(
     SCENARIOS.map(({ name }) => name),
     SCENARIO_NAMES,
+  );
+  t.same(
+    STACKS.map(({ name }) => name),
+    STACK_NAMES,
   );
 });
 

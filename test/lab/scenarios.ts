@@ -6,7 +6,7 @@ import type { LabOptions } from "./configuration.ts";
 import { type ExchangeOptions, type ExchangeResult, exchangeWith, startDownload, type Transfer, type TransferResult } from "./hosts.ts";
 import { IS_FORWARDING, inStepWith, type Lab } from "./lab.ts";
 import { type LabHost, SERVICE3 } from "./picture.ts";
-import type { ScenarioName, ScenarioResult } from "./result.ts";
+import type { ScenarioName, ScenarioResult, StackName } from "./result.ts";
 import { inNamespace, lostOnCables, moveUserPath, packetsOnWire, setTwinLink } from "./topology.ts";
 import type { Unit } from "./unit.ts";
 
@@ -14,7 +14,7 @@ import type { Unit } from "./unit.ts";
 export type Measured = Omit<ScenarioResult, "name" | "passed" | "durationMs">;
 
 export interface Scenario {
-  readonly name: ScenarioName;
+  readonly name: ScenarioName | StackName;
   /** What it shows, in a sentence for README and progress. */
   readonly sentence: string;
   readonly options: LabOptions;
@@ -37,10 +37,10 @@ const CONVERSATIONS_AT_A_TIME = 16;
 const PACED_BYTES_PER_SECOND = 16 * MEBIBYTE;
 const SLOWLY_PACED_BYTES_PER_SECOND = 8 * MEBIBYTE;
 
-const number = (value: number): string => value.toLocaleString("en-US");
-const mebibytes = (bytes: number): string => `${Math.round(bytes / MEBIBYTE)} MiB`;
+export const number = (value: number): string => value.toLocaleString("en-US");
+export const mebibytes = (bytes: number): string => `${Math.round(bytes / MEBIBYTE)} MiB`;
 
-function must(condition: boolean, message: string, measured: Partial<Measured> = {}): void {
+export function must(condition: boolean, message: string, measured: Partial<Measured> = {}): void {
   if (!condition) throw new Failure(message, measured);
 }
 
@@ -114,7 +114,7 @@ function mustBeIntact(result: TransferResult, extra: Partial<Measured> = {}): vo
 }
 
 /** The drop reasons of a unit with their counts, most frequent first. */
-function dropsOf(unit: Unit): readonly { readonly name: string; readonly value: number; readonly sentence: string }[] {
+export function dropsOf(unit: Unit): readonly { readonly name: string; readonly value: number; readonly sentence: string }[] {
   const rows = unit.query("SELECT name, value, sentence FROM counters WHERE kind = 'drop' AND value > 0 ORDER BY value DESC");
   return rows.map((row) => ({ name: String(row["name"]), value: Number(row["value"]), sentence: String(row["sentence"]) }));
 }

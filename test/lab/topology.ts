@@ -210,24 +210,32 @@ sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 ip link add inner type veth peer name eth0 netns user
 ethtool -K inner ${OFFLOADS} >/dev/null
 ip netns exec user ethtool -K eth0 ${OFFLOADS} >/dev/null
-ip link set inner up
-ip address add ${ROUTER.inner4}/24 dev inner
-ip address add ${ROUTER.inner6}/64 dev inner nodad
 for leg in leg-a leg-b; do
   ip link set $leg address ${ROUTER.mac}
-  sysctl -qw net.ipv4.conf.$leg.arp_notify=1 net.ipv6.conf.$leg.ndisc_notify=1 net.ipv6.conf.$leg.keep_addr_on_down=0
+  sysctl -qw net.ipv4.conf.$leg.arp_notify=1 net.ipv6.conf.$leg.ndisc_notify=1 net.ipv6.conf.$leg.keep_addr_on_down=0 net.ipv6.conf.$leg.accept_dad=0
 done`,
+  );
+  inNamespace("user", HOST_SETTINGS);
+  addressUserLine();
+  moveUserPath("A");
+}
+
+/** Addresses and routes of the user and of the router's side towards it. */
+function addressUserLine(): void {
+  inNamespace(
+    "router",
+    `ip link set inner up
+ip address add ${ROUTER.inner4}/24 dev inner
+ip address add ${ROUTER.inner6}/64 dev inner nodad`,
   );
   inNamespace(
     "user",
-    `${HOST_SETTINGS}
-ip link set eth0 up
+    `ip link set eth0 up
 ip address add ${USER.address4}/24 dev eth0
 ip address add ${USER.address6}/64 dev eth0 nodad
 ip route add default via ${ROUTER.inner4}
 ip -6 route add default via ${ROUTER.inner6}`,
   );
-  moveUserPath("A");
 }
 
 /** Both services have a leg on either wire; routes send requests over A's and replies over B's. */
@@ -277,7 +285,40 @@ export function buildTopology(wiring: Wiring, twinMtuBytes = 1_500): void {
 
 /** Takes the picture down so that another wiring can be built. Processes in the namespaces must have ended. */
 export function removeTopology(): void {
-  for (const name of [...LAB_HOSTS, ...LAB_UNITS, SWITCHES]) spawnSync("ip", ["netns", "delete", name]);
+  for (const name of namespacesHere()) spawnSync("ip", ["netns", "delete", name]);
+}
+
+/** Every namespace of the picture that stands: what a scenario has added, too. */
+export function namespacesHere(): readonly string[] {
+  const { stdout } = spawnSync("ip", ["netns", "list"], { encoding: "utf8" });
+  return stdout
+    .split("\n")
+    .map((line) => line.split(" ")[0] ?? "")
+    .filter(Boolean);
+}
+
+/** Puts a machine of its own, `name`, into the user's line: its devices `left` (router) and `right` (user) are joined by nothing yet. */
+export function insertIntoUserLine(name: string): void {
+  inNamespace(
+    SWITCHES,
+    `ip netns add ${name}
+ip -n router link delete inner
+ip -n ${name} link add left type veth peer name inner netns router
+ip -n ${name} link add right type veth peer name eth0 netns user
+for end in "${name} left" "${name} right" "router inner" "user eth0"; do
+  set -- $end
+  ip netns exec $1 ethtool -K $2 ${OFFLOADS} >/dev/null
+done
+ip netns exec ${name} sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+ip -n ${name} link set left up; ip -n ${name} link set right up`,
+  );
+  addressUserLine();
+}
+
+/** Cables a machine of its own, `name`, to zone one of a site by its device `eth0`, without an address. */
+export function addMachine(name: string, site: SiteName): void {
+  inNamespace(SWITCHES, `ip netns add ${name}\n${cable(`${site.toLowerCase()}-one`, name, name, "eth0", 1_500)}`);
+  inNamespace(name, "sysctl -qw net.ipv6.conf.all.disable_ipv6=1; ip link set eth0 up");
 }
 
 /** Moves the user's path: the router's leg into that site comes up with a gratuitous ARP and an unsolicited advertisement. */

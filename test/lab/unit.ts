@@ -62,12 +62,24 @@ export class Unit {
     this.manager.on("error", () => undefined);
   }
 
+  /** Process id of the dataplane. */
+  private get dataplane(): number {
+    const pid = processesOf(this.name).find((candidate) => readFileSync(`/proc/${candidate}/cmdline`, "utf8").includes("firmware/dataplane.ts"));
+    if (pid === undefined) throw new Error(`lab: ${this.name} has no dataplane`);
+    return pid;
+  }
+
   /** Kills the dataplane with SIGKILL; the manager starts it again. Returns its process id. */
   killDataplane(): number {
-    const pid = processesOf(this.name).find((candidate) => readFileSync(`/proc/${candidate}/cmdline`, "utf8").includes("firmware/dataplane.ts"));
-    if (pid === undefined) throw new Error(`lab: ${this.name} has no dataplane to kill`);
+    const pid = this.dataplane;
     process.kill(pid, "SIGKILL");
     return pid;
+  }
+
+  /** What the dataplane has in memory for itself, in bytes: without program files, and without the tables, whose size is fixed at start. */
+  ownMemoryBytes(): number {
+    const status = readFileSync(`/proc/${this.dataplane}/status`, "utf8");
+    return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1_024;
   }
 
   /** Kills every process of the unit with SIGKILL. Its memory stays, as after a crash of the whole system's software. */
