@@ -11,7 +11,7 @@
 
 import type { PacketMemory, Port } from "../hal/contracts.ts";
 import { PORT_UP } from "../hal/contracts.ts";
-import { BATCH, TICK_MILLIS } from "../limits.ts";
+import { BATCH, PORTS, TICK_MILLIS } from "../limits.ts";
 import type { Plan, PlannedChecks } from "../plan.ts";
 import { checkPacket } from "./check.ts";
 import { type EventRing, eventKind } from "./events.ts";
@@ -162,7 +162,7 @@ export class Engine implements Admission, Outlet {
     this.neighbours.listener = this.forwarder;
     this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, parts.partner, parts.events);
     tables.header.i[headerWord("revision")] = plan.revision;
-    for (let number = 0; number < this.allPorts.length; number++) tables.ports.i[number * PORT_WORDS] = number;
+    for (let number = 0; number < PORTS; number++) tables.ports.i[number * PORT_WORDS] = number < this.allPorts.length ? number : -1;
   }
 
   /** Sets the clock of this breath. */

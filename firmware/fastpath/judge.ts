@@ -10,7 +10,8 @@
 import { TOMBSTONE_MILLIS } from "../limits.ts";
 import type { Plan, PlannedChecks } from "../plan.ts";
 import { type EventRing, eventKind } from "./events.ts";
-import { COUNTER_ROWS, COUNTERS, counterRow, type Tables } from "./memory/tables.ts";
+import { word } from "./memory/layout.ts";
+import { COUNTER_ROWS, COUNTERS, counterRow, RULE_TABLE, type Tables } from "./memory/tables.ts";
 import {
   HANDED_ASKED,
   HANDED_LAST,
@@ -90,6 +91,9 @@ const EVENT_DEFAULT_DENY = eventKind("default-deny");
 const EVENT_HALF_OPEN = eventKind("half-open-limit");
 const EVENT_TABLE_FULL = eventKind("table-full");
 
+const RULE_WORDS = RULE_TABLE.strideWords;
+const RULE_F64 = RULE_WORDS >> 1;
+const RULE_LAST_HIT = word(RULE_TABLE, "lastHit");
 const C_CREATED = counterRow("sessions-created");
 const C_ENDED = counterRow("sessions-ended");
 const C_ADOPTED = counterRow("sessions-adopted");
@@ -105,6 +109,7 @@ export class Judge {
   private readonly events: EventRing;
   private readonly counters: Float64Array;
   private readonly ruleHits: Float64Array;
+  private readonly ruleTimes: Int32Array;
   private readonly transparent: boolean;
   private readonly revision: number;
   private readonly idle: Plan["idleMillis"];
@@ -138,6 +143,7 @@ export class Judge {
     this.events = events;
     this.counters = tables.counters.f;
     this.ruleHits = tables.rules.f;
+    this.ruleTimes = tables.rules.i;
     this.transparent = plan.mode === "transparent";
     this.revision = plan.revision;
     this.idle = plan.idleMillis;
@@ -298,7 +304,8 @@ export class Judge {
     const decision = this.policy.decide(words, at, toZone);
     const rule = decision >> 2;
     const action = decision & 3;
-    this.ruleHits[rule * 2] = (this.ruleHits[rule * 2] as number) + 1;
+    this.ruleHits[rule * RULE_F64] = (this.ruleHits[rule * RULE_F64] as number) + 1;
+    this.ruleTimes[rule * RULE_WORDS + RULE_LAST_HIT] = this.nowMillis;
     if (action !== ACTION_PERMIT) {
       if (rule === 0 || this.policy.logs(rule))
         this.events.noteFlow(rule === 0 ? EVENT_DEFAULT_DENY : EVENT_DENY, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);

@@ -196,7 +196,7 @@ export const PORT_TABLE: Table = defineTable({
   doc: "NICs and their counters",
   strideWords: 32,
   fields: [
-    { name: "number", type: "i32", at: 0, doc: "index, 0.." },
+    { name: "number", type: "i32", at: 0, doc: "index, 0..; -1 = row unused" },
     { name: "state", type: "parts", at: 1, parts: [{ name: "State", shift: 0, bits: 8, names: PORT_STATE_NAMES, doc: "link" }], doc: "link state" },
     { name: "receivedPackets", type: "f64", at: 2, doc: "received" },
     { name: "receivedBytes", type: "f64", at: 4, unit: "bytes", doc: "received" },
@@ -354,7 +354,6 @@ export const HEADER: Table = defineTable({
     { name: "startedAt", type: "f64", at: 18, unit: "us", doc: "clock when this dataplane opened its ports" },
     { name: "breaths", type: "f64", at: 20, doc: "breaths since start" },
     { name: "starts", type: "i32", at: 22, doc: "dataplane starts on these tables" },
-    { name: "storeAt", type: "f64", at: 24, unit: "us", doc: "clock at the store's last checkpoint" },
     { name: "revision", type: "u32", at: 26, doc: "policy revision in force" },
     { name: "driver", type: "i32", at: 27, names: DRIVER_NAMES, doc: "what moves its packets" },
     { name: "mode", type: "i32", at: 28, names: MODE_NAMES, doc: "port mode" },
