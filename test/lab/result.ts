@@ -29,6 +29,7 @@ export const STACK_NAMES = [
   "stack-mtu-ipv6",
   "stack-mtu-own",
   "stack-traceroute",
+  "stack-loss",
 ] as const;
 export type StackName = (typeof STACK_NAMES)[number];
 

@@ -270,12 +270,15 @@ ip -6 route add ${SERVICE1.address6} via ${WIRE.B.service1v6} src ${SERVICE3.add
   );
 }
 
+/** Not by inNamespace: a namespace that is made inside another's mounts ends with the command that made it. */
+function addNamespace(name: string): void {
+  const { status, stderr } = spawnSync("ip", ["netns", "add", name], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`lab: cannot add namespace ${name}: ${stderr.trim()}`);
+}
+
 /** Builds the whole picture. `twinMtuBytes`: 1,500 splits a handed-off full packet into two frames. */
 export function buildTopology(wiring: Wiring, twinMtuBytes = 1_500): void {
-  for (const name of [SWITCHES, ...LAB_UNITS, ...LAB_HOSTS]) {
-    const { status, stderr } = spawnSync("ip", ["netns", "add", name], { encoding: "utf8" });
-    if (status !== 0) throw new Error(`lab: cannot add namespace ${name}: ${stderr.trim()}`);
-  }
+  for (const name of [SWITCHES, ...LAB_UNITS, ...LAB_HOSTS]) addNamespace(name);
   buildSwitches(wiring, twinMtuBytes);
   buildMeters();
   buildUnits();
@@ -299,10 +302,10 @@ export function namespacesHere(): readonly string[] {
 
 /** Puts a machine of its own, `name`, into the user's line: its devices `left` (router) and `right` (user) are joined by nothing yet. */
 export function insertIntoUserLine(name: string): void {
+  addNamespace(name);
   inNamespace(
     SWITCHES,
-    `ip netns add ${name}
-ip -n router link delete inner
+    `ip -n router link delete inner
 ip -n ${name} link add left type veth peer name inner netns router
 ip -n ${name} link add right type veth peer name eth0 netns user
 for end in "${name} left" "${name} right" "router inner" "user eth0"; do
@@ -317,7 +320,8 @@ ip -n ${name} link set left up; ip -n ${name} link set right up`,
 
 /** Cables a machine of its own, `name`, to zone one of a site by its device `eth0`, without an address. */
 export function addMachine(name: string, site: SiteName): void {
-  inNamespace(SWITCHES, `ip netns add ${name}\n${cable(`${site.toLowerCase()}-one`, name, name, "eth0", 1_500)}`);
+  addNamespace(name);
+  inNamespace(SWITCHES, cable(`${site.toLowerCase()}-one`, name, name, "eth0", 1_500));
   inNamespace(name, "sysctl -qw net.ipv6.conf.all.disable_ipv6=1; ip link set eth0 up");
 }
 

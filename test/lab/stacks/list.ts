@@ -3,6 +3,7 @@
 import type { LabOptions } from "../configuration.ts";
 import type { Scenario } from "../scenarios.ts";
 import { IDLE_OPTIONS, idle } from "./idle.ts";
+import { loss } from "./loss.ts";
 import { NARROW_PORT_OPTIONS, narrowPort, pathMtu } from "./path-mtu.ts";
 import { traceroute } from "./traceroute.ts";
 import { curl, iperf, ssh } from "./transfers.ts";
@@ -28,4 +29,5 @@ export const STACKS: readonly Scenario[] = [
     options: ROUTED,
     run: traceroute,
   },
+  { name: "stack-loss", sentence: "Linux's TCP on a line that loses 1 % and reorders 1 %: no segment is taken for an intruder's.", options: ROUTED, run: loss },
 ];
