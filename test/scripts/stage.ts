@@ -173,7 +173,7 @@ export class Stage {
       for (const frame of port.sent.splice(0)) {
         if (number === TWIN_PORT || typeOf(frame) === ETHERTYPE_TWIN) {
           for (const other of this.units) if (other !== unit) (other.ports[number] as ArrayPort).waiting.push(frame);
-        } else if (isNeighbourhood(frame)) {
+        } else if (this.mode === "routed" && isNeighbourhood(frame)) {
           const answer = answerOf(frame);
           if (answer !== null) (unit.ports[number] as ArrayPort).waiting.push(answer);
         } else this.out[number === ZONE_PORT.one ? "one" : "three"].push(frame);
@@ -181,9 +181,14 @@ export class Stage {
     }
   }
 
-  /** IP packets that came out in a zone since the last call: frames, untagged. */
+  /** What came out in a zone since the last call, untagged; in routed mode without ARP and neighbour discovery. */
   taken(zone: ZoneName): Uint8Array[] {
-    return this.out[zone].splice(0).map(untagged);
+    return this.framesTaken(zone).map(untagged);
+  }
+
+  /** The same, with their tags. */
+  framesTaken(zone: ZoneName): Uint8Array[] {
+    return this.out[zone].splice(0);
   }
 
   /** A counter or drop reason, over all units. */

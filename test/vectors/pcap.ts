@@ -23,6 +23,8 @@ export interface Capture {
   /** "zeek/tcp__options.pcap" */
   readonly name: string;
   readonly frames: readonly Uint8Array<ArrayBuffer>[];
+  /** Every packet, and when it was captured. Bytes that the capture has not kept are zero here. */
+  readonly packets: readonly { readonly frame: Uint8Array<ArrayBuffer>; readonly atMicros: number }[];
   /** Packets of which the capture holds only a part, or of a link type that is not known. */
   readonly skipped: number;
 }
@@ -35,15 +37,21 @@ export function captures(): readonly Capture[] {
 }
 
 function readCapture(name: string, file: Buffer): Capture {
-  const packets = file.readUInt32BE(0) === SECTION ? readPcapng(file) : readPcap(file);
-  const frames = packets.flatMap(({ link, bytes, whole }) => (whole ? toEthernet(link, bytes) : []));
-  return { name, frames, skipped: packets.length - frames.length };
+  const captured = file.readUInt32BE(0) === SECTION ? readPcapng(file) : readPcap(file);
+  const frames = captured.flatMap(({ link, bytes, missing }) => (missing === 0 ? toEthernet(link, bytes) : []));
+  const packets = captured.flatMap(({ link, bytes, missing, atMicros }) => {
+    const restored = missing === 0 ? bytes : Uint8Array.from([...bytes, ...new Array<number>(missing).fill(0)]);
+    return toEthernet(link, restored).map((frame) => ({ frame, atMicros }));
+  });
+  return { name, frames, packets, skipped: captured.length - frames.length };
 }
 
 interface Packet {
   readonly link: number;
   readonly bytes: Uint8Array;
-  readonly whole: boolean;
+  /** Bytes that were on the wire and are not in the capture. */
+  readonly missing: number;
+  readonly atMicros: number;
 }
 
 function readPcap(file: Buffer): readonly Packet[] {
@@ -52,10 +60,11 @@ function readPcap(file: Buffer): readonly Packet[] {
   const word = (at: number) => (little ? file.readUInt32LE(at) : file.readUInt32BE(at));
   if (!little && word(0) !== 0xa1b2c3d4 && word(0) !== 0xa1b23c4d) throw new Error("not a capture");
   const link = word(20) & 0xffff;
+  const fraction = [0xa1b23c4d, 0x4d3cb2a1].includes(file.readUInt32LE(0)) ? 1_000 : 1;
   const packets: Packet[] = [];
   for (let at = 24; at + 16 <= file.length; at += 16 + word(at + 8)) {
     const bytes = file.subarray(at + 16, at + 16 + word(at + 8));
-    packets.push({ link, bytes, whole: word(at + 8) === word(at + 12) });
+    packets.push({ link, bytes, missing: word(at + 12) - word(at + 8), atMicros: word(at) * 1e6 + word(at + 4) / fraction });
   }
   return packets;
 }
@@ -73,12 +82,18 @@ function readPcapng(file: Buffer): readonly Packet[] {
     const kind = word(at);
     if (kind === INTERFACE) links.push(word(at + 8) & 0xffff);
     if (kind === ENHANCED_PACKET)
-      packets.push({ link: links[word(at + 8)] ?? -1, bytes: file.subarray(at + 28, at + 28 + word(at + 20)), whole: word(at + 20) === word(at + 24) });
+      packets.push({
+        link: links[word(at + 8)] ?? -1,
+        bytes: file.subarray(at + 28, at + 28 + word(at + 20)),
+        missing: word(at + 24) - word(at + 20),
+        atMicros: word(at + 12) * 2 ** 32 + word(at + 16),
+      });
     if (kind === SIMPLE_PACKET)
       packets.push({
         link: links[0] ?? -1,
         bytes: file.subarray(at + 12, at + word(at + 4) - 4).subarray(0, word(at + 8)),
-        whole: word(at + 8) <= word(at + 4) - 16,
+        missing: Math.max(0, word(at + 8) - (word(at + 4) - 16)),
+        atMicros: 0,
       });
     if (word(at + 4) < 12) throw new Error("a capture's block is too short");
   }
