@@ -183,6 +183,7 @@ function spoil(whole: Uint8Array, values: ReadonlyMap<string, string>, v6: boole
   if (isMended) finishTransport(new DataView(frame.buffer), L3, l4, frame[L3 + (v6 ? 6 : 9)] as number, frame.length - l4, v6);
   const sum = values.get("sum");
   if (sum === "bad") frame[frame.length - 1] = (frame[frame.length - 1] as number) ^ 0x55;
+  if (sum === "none") put16(frame, l4 + 6, 0);
   if (sum === "bad-header") frame[L3 + 11] = (frame[L3 + 11] as number) ^ 0x55;
   if (values.has("cut")) frame = frame.subarray(0, frame.length - Number(values.get("cut")));
   else if (frame.length < FRAME_BYTES_LEAST)

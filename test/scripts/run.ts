@@ -65,6 +65,17 @@ export function play(script: Script, cast: Cast): readonly string[] {
   return player.outcomes;
 }
 
+/** Plays a script in every variant that it is meant for; `failure` is "" when everything happened as it says. */
+export function playAll(script: Script): readonly { readonly cast: string; readonly outcomes: readonly string[]; readonly failure: string }[] {
+  return castsOf(script).map((cast) => {
+    try {
+      return { cast: describeCast(cast), outcomes: play(script, cast), failure: "" };
+    } catch (error) {
+      return { cast: describeCast(cast), outcomes: [], failure: (error as Error).message };
+    }
+  });
+}
+
 function adjusted(plan: Plan, script: Script): Plan {
   const copy = structuredClone(plan) as Plan;
   for (const { path, value } of script.settings) {
