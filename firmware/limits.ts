@@ -145,6 +145,9 @@ export const HALF_OPEN_PER_DESTINATION = 4_096;
 /** Half-open sessions take one row in this many at the most; together with ended ones twice that, so that no flood of SYNs fills the table. */
 export const HALF_OPEN_SHARE = 4;
 
+/** SYNs within live sessions that are remembered until they are answered: both ends may have forgotten the old connection. */
+export const REOPENINGS = 1_024;
+
 /** What is checked unless it is configured otherwise. REQUIREMENTS F5, F6, T4, T7, V3. */
 export const CHECKS = {
   checksums: true,
@@ -180,6 +183,7 @@ export function assertLimits(): void {
     ["a twin frame fits a packet frame", TWIN_MTU_BYTES + 14 <= PACKET_BYTES_MOST],
     ["the replay window is whole words", REPLAY_WINDOW % 32 === 0],
     ["half-open limits can be shared by two sites", HALF_OPEN_PER_DESTINATION >= 2 && power(HALF_OPEN_SHARE) && HALF_OPEN_SHARE >= 2],
+    ["remembered SYNs are a power of two", power(REOPENINGS)],
     ["a rejoin ends before a restart's grace", REJOIN_LIMIT_MILLIS < RESTART_GRACE_MILLIS],
   ];
   for (const [sentence, holds] of must) if (!holds) throw new Error(`limits.ts: it must hold that ${sentence}`);

@@ -45,6 +45,7 @@ import {
   S_CREATED,
   S_EPOCH,
   S_FLOW,
+  S_ID_SERIAL,
   S_IDLE_LIMIT,
   S_KEY,
   S_LAST_SEEN,
@@ -59,11 +60,12 @@ import {
   STATE_LAST_TCP,
 } from "./sessions.ts";
 import { ICMP_QUERY, openQuery, trackQuery } from "./track/icmp.ts";
-import { ESTABLISHED, openTcp, TCP_CHANGED, TCP_ENDED, TCP_REFRESH, TCP_REOPENS, TIME_WAIT, trackTcp } from "./track/tcp.ts";
+import { ANSWER_NONE, ANSWER_REFUSES, Reopenings } from "./track/reopenings.ts";
+import { ESTABLISHED, openMidstream, openTcp, TCP_CHANGED, TCP_ENDED, TCP_REFRESH, TCP_REOPENS, TCP_SYN_AGAIN, TIME_WAIT, trackTcp } from "./track/tcp.ts";
 import { OTHER_ONE_WAY, trackDatagram, UDP_BOTH_WAYS, UDP_ONE_WAY } from "./track/udp.ts";
 import { DROP, drop, FORWARD, HANDOFF, LOCAL } from "./verdicts.ts";
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from "./wire/icmp.ts";
-import { PROTOCOL_TCP, TCP_ACK, TCP_FLAGS, TCP_RST, TCP_SYN } from "./wire/tcp.ts";
+import { PROTOCOL_TCP, TCP_ACK, TCP_FIN, TCP_FLAGS, TCP_RST, TCP_SYN } from "./wire/tcp.ts";
 import { PROTOCOL_UDP } from "./wire/udp.ts";
 import type { Zones } from "./zones.ts";
 
@@ -115,6 +117,9 @@ export class Judge {
   private readonly idle: Plan["idleMillis"];
   private readonly halfOpenLimit: number;
   private readonly unit: number;
+  private readonly reopenings = new Reopenings();
+  /** The rule that permitted the packet that was asked about last. */
+  private ruled = 0;
   nowMicros = 0;
   nowMillis = 0;
   /** With a HANDOFF verdict: TO_OWNER, TO_TWIN_QUERY, BACK_NONE or BACK_OWNER; and the owner. */
@@ -210,7 +215,7 @@ export class Judge {
     if (kind <= STATE_LAST_TCP) {
       const result = trackTcp(i, row, direction, this.view, l4, words[at + P_L4_BYTES] as number, this.nowMillis);
       if (result === 0) return FORWARD;
-      if (result > 0) return DROP | (result << 8);
+      if (result > 0) return this.tcpRefused(words, at, session, row, direction, result);
       return this.tcpMoved(words, at, session, row, direction, result);
     }
     if (kind === ICMP_QUERY) {
@@ -238,6 +243,7 @@ export class Judge {
       this.end(session);
       return FORWARD;
     }
+    if (result === TCP_SYN_AGAIN) return this.synAgain(words, at, session, row, direction);
     if (result === TCP_CHANGED) {
       const kind = (i[row + S_STATE] as number) & 0xff;
       if (kind >= ESTABLISHED) this.sessions.setHalfOpen(session, false);
@@ -257,6 +263,34 @@ export class Judge {
     if (words[at + P_INGRESS] === 0) this.noteUnit(row, direction, this.unit);
     this.sessions.changed(session);
     return FORWARD;
+  }
+
+  /** A SYN within a live session faces the rules of its own direction (F3); its receiver challenges it or has forgotten the session (T3). */
+  private synAgain(words: Int32Array, at: number, session: number, row: number, direction: number): number {
+    const i = this.sessions.i;
+    // Where a direction goes to is where the other comes from.
+    const toZone = ((i[row + S_FLOW + (1 - direction) * KEY_STRIDE] as number) >>> 8) & 0xff;
+    const verdict = this.askPolicy(words, at, toZone);
+    if (verdict !== FORWARD) return verdict;
+    // Only the originator can be answered in this row: the other way round it would be another session.
+    if (direction === ORIGINATOR)
+      this.reopenings.remember(session, i[row + S_ID_SERIAL] as number, this.view, words[at + P_L4] as number, words[at + P_L4_BYTES] as number);
+    return FORWARD;
+  }
+
+  /** A segment that does not fit the session may be the answer to a SYN that did not fit either: both ends have forgotten the old connection. */
+  private tcpRefused(words: Int32Array, at: number, session: number, row: number, direction: number, reason: number): number {
+    const i = this.sessions.i;
+    const l4 = words[at + P_L4] as number;
+    const answer = direction === ORIGINATOR ? ANSWER_NONE : this.reopenings.answer(session, i[row + S_ID_SERIAL] as number, this.view, l4);
+    if (answer === ANSWER_NONE) return DROP | (reason << 8);
+    if (answer === ANSWER_REFUSES) {
+      this.end(session);
+      return FORWARD;
+    }
+    this.reopenings.reopen(session, i, row);
+    this.sessions.setHalfOpen(session, true);
+    return this.tcpMoved(words, at, session, row, direction, trackTcp(i, row, direction, this.view, l4, words[at + P_L4_BYTES] as number, this.nowMillis));
   }
 
   /** Ends a session of this unit: its tuple meets the policy from now on (F4, W2). */
@@ -298,9 +332,25 @@ export class Judge {
     const toZone = this.egressZone(words, at);
     if (toZone === 0) return this.transparent ? EGRESS_DOWN : NO_ROUTE;
     const isTcp = protocol === PROTOCOL_TCP;
-    const opens = !isTcp || (this.view.getUint8((words[at + P_L4] as number) + TCP_FLAGS) & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN;
     // What opens nothing is nobody's first packet, whatever the rules would say of a first packet.
-    if (!opens) return NO_SESSION;
+    if (isTcp && !this.opens(this.view.getUint8((words[at + P_L4] as number) + TCP_FLAGS))) return NO_SESSION;
+    const verdict = this.askPolicy(words, at, toZone);
+    if (verdict !== FORWARD) return verdict;
+    const rule = this.ruled;
+    if (isTcp && !this.sessions.allowsHalfOpen(words, at + P_SOURCE, this.halfOpenLimit, this.partner.sites))
+      return this.refused(words, at, EVENT_HALF_OPEN, HALF_OPEN_LIMIT);
+    if (this.policy.logs(rule)) this.events.noteFlow(EVENT_PERMIT, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
+    return this.create(words, at, toZone, rule);
+  }
+
+  /** Does a TCP segment with these flags begin a session: a SYN, or under `midstream: permit` any in the middle of a connection (T4). */
+  private opens(flags: number): boolean {
+    if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) return true;
+    return this.checks.midstream && (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === TCP_ACK;
+  }
+
+  /** FORWARD when a rule permits the packet (`ruled` is its number), else the verdict; counted and logged. */
+  private askPolicy(words: Int32Array, at: number, toZone: number): number {
     const decision = this.policy.decide(words, at, toZone);
     const rule = decision >> 2;
     const action = decision & 3;
@@ -311,10 +361,8 @@ export class Judge {
         this.events.noteFlow(rule === 0 ? EVENT_DEFAULT_DENY : EVENT_DENY, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
       return action === ACTION_REJECT ? POLICY_REJECT : POLICY_DENY;
     }
-    if (isTcp && !this.sessions.allowsHalfOpen(words, at + P_SOURCE, this.halfOpenLimit, this.partner.sites))
-      return this.refused(words, at, EVENT_HALF_OPEN, HALF_OPEN_LIMIT);
-    if (this.policy.logs(rule)) this.events.noteFlow(EVENT_PERMIT, this.nowMicros, words, at + P_SOURCE, rule, this.unit, words[at + P_PORT] as number);
-    return this.create(words, at, toZone, rule);
+    this.ruled = rule;
+    return FORWARD;
   }
 
   /** Zone that the packet would leave through; 0 = nowhere. */
@@ -384,7 +432,9 @@ export class Judge {
     const i = this.sessions.i;
     const protocol = words[at + P_PROTOCOL] as number;
     if (protocol === PROTOCOL_TCP) {
-      openTcp(i, row, this.view, words[at + P_L4] as number, words[at + P_L4_BYTES] as number);
+      const l4 = words[at + P_L4] as number;
+      const open = (this.view.getUint8(l4 + TCP_FLAGS) & TCP_SYN) !== 0 ? openTcp : openMidstream;
+      open(i, row, this.view, l4, words[at + P_L4_BYTES] as number);
       i[row + S_IDLE_LIMIT] = this.idle.tcpOpening;
     } else if (protocol === PROTOCOL_UDP) {
       i[row + S_STATE] = UDP_ONE_WAY;

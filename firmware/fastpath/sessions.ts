@@ -55,6 +55,8 @@ export const S_REVISION = word(SESSIONS, "revision");
 export const S_RULE = word(SESSIONS, "rule");
 export const S_CREATED = word(SESSIONS, "created");
 export const S_IDLE_LIMIT = word(SESSIONS, "idleLimit");
+/** What the originator has been acknowledged; the next word is the responder's. */
+export const S_ACKED = word(SESSIONS, "originatorAcked");
 export const S_UNITS = word(SESSIONS, "units");
 export const S_REPLICA = word(SESSIONS, "replica");
 export const S_SWEEP = word(SESSIONS, "sweep");

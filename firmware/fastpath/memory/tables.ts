@@ -35,7 +35,7 @@ const flowParts: readonly Part[] = [
 
 /**
  * A session: 256 bytes in four lines. Lines 0 and 1 are the keys, one per direction, with all that forwarding needs;
- * line 2 is all that a hit writes; line 3 is the rest.
+ * line 2 is what a hit writes; line 3 is the rest: a hit reads its owner, and writes what TCP acknowledged when that moved.
  */
 export const SESSIONS: Table = defineTable({
   name: "sessions",
@@ -121,6 +121,8 @@ export const SESSIONS: Table = defineTable({
     { name: "rule", type: "i32", at: 55, replicated: true, doc: "rule that permitted it; 0 = none (midstream)" },
     { name: "created", type: "i32", at: 56, unit: "ms", doc: "this boot's clock; records carry age instead" },
     { name: "idleLimit", type: "i32", at: 57, replicated: true, unit: "ms", doc: "idle time after which the owner ends it" },
+    { name: "originatorAcked", type: "u32", at: 58, replicated: true, doc: "TCP: what the responder acknowledged last, the byte that it expects next" },
+    { name: "responderAcked", type: "u32", at: 59, replicated: true, doc: "as originatorAcked" },
     {
       name: "units",
       type: "parts",

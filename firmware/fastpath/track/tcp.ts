@@ -1,5 +1,5 @@
 // TCP: handshake, windows, close. Windows as in van Rooij's "Real Stateful TCP Packet Filtering" (T1), resets as in
-// RFC 5961 §3.2 (T2), SYN in a session as in RFC 5961 §4 (T3).
+// RFC 5961 §3.2 (T2), SYN in a session as in RFC 5961 §4 (T3). What segments carry (timestamps, SACK) is left as it is.
 //
 // Each direction has four flags: its SYN was seen, was acknowledged, its FIN was seen, was acknowledged. The state is a
 // table over them, so that every order of events (simultaneous open, half-close, crossing FINs) ends where it should.
@@ -8,11 +8,12 @@
 
 import { REFRESH_BYTES } from "../../limits.ts";
 import { STATE_NAMES } from "../memory/tables.ts";
-import { FLAG_MIDSTREAM, FLAG_TENTATIVE, S_ADOPTED, S_END, S_MAX_END, S_MAX_WINDOW, S_STATE, WINDOW_STRIDE } from "../sessions.ts";
+import { FLAG_HALF_OPEN, FLAG_MIDSTREAM, FLAG_TENTATIVE, S_ACKED, S_ADOPTED, S_END, S_MAX_END, S_MAX_WINDOW, S_STATE, WINDOW_STRIDE } from "../sessions.ts";
 import { drop } from "../verdicts.ts";
 import {
   TCP_ACK,
   TCP_ACKNOWLEDGEMENT,
+  TCP_BYTES,
   TCP_FIN,
   TCP_FLAGS,
   TCP_OPTION_END,
@@ -22,8 +23,11 @@ import {
   TCP_SEQUENCE,
   TCP_SYN,
   TCP_WINDOW,
+  TIMESTAMP_HEADER_BYTES,
+  TIMESTAMP_LAYOUT,
   tcpHeaderBytes,
 } from "../wire/tcp.ts";
+import { sackFits } from "./sack.ts";
 
 export const SYN_SENT = STATE_NAMES.indexOf("syn-sent");
 export const SYN_RECEIVED = STATE_NAMES.indexOf("syn-received");
@@ -43,6 +47,8 @@ export const TCP_ENDED = -2;
 export const TCP_REFRESH = -3;
 /** A SYN for a tuple that is in time-wait: the old session ends, the packet meets the policy (RFC 9293 §3.6.1, F4). */
 export const TCP_REOPENS = -4;
+/** A SYN within a live session: nothing moved; it meets the policy (F3), and passes if that permits it (T3). */
+export const TCP_SYN_AGAIN = -5;
 
 /** What was seen of a direction; bits 24.. of the state word for the originator, 28.. for the responder. */
 const SAW_SYN = 1;
@@ -60,6 +66,10 @@ const SCALE_MOST = 14;
 /** RFC 7323 §2.2: the largest window without scaling, with slack for acknowledgements. */
 const ACK_WINDOW_BYTES = 66_000;
 const TENTATIVE_MILLIS = 10_000;
+/** RFC 7323 §2.3: no window is larger. What bounds a session whose scales were not seen (T4). */
+const WINDOW_BYTES_MOST = 1 << 30;
+/** A SYN's numbers that lie so close below those of an earlier one are its repetition, with less data or none (Fast Open, RFC 7413 §4.2). */
+const SYN_BYTES_MOST = 65_535;
 
 const OUT_OF_WINDOW = drop("tcp-out-of-window");
 const BAD_STATE = drop("tcp-bad-state");
@@ -74,7 +84,7 @@ const CLOSING = [
 ].flat();
 
 /** The window scale that a SYN offers, 0..14, or SCALE_NONE. */
-function offeredScale(view: DataView, l4: number, headerBytes: number): number {
+export function offeredScale(view: DataView, l4: number, headerBytes: number): number {
   let at = l4 + 20;
   const end = l4 + headerBytes;
   while (at < end) {
@@ -105,15 +115,44 @@ function withScale(state: number, direction: number, scale: number): number {
 /** Fills a new row (all zero) from the SYN that opens it. `row` is the row's first word. */
 export function openTcp(i: Int32Array, row: number, view: DataView, l4: number, l4Bytes: number): void {
   const headerBytes = tcpHeaderBytes(view, l4);
-  let state = SYN_SENT | (SAW_SYN << ORIGINATOR_SHIFT);
-  state = withScale(state, 0, offeredScale(view, l4, headerBytes));
-  state = withScale(state, 1, SCALE_NONE);
-  const end = (view.getInt32(l4 + TCP_SEQUENCE) + l4Bytes - headerBytes + 1) | 0;
+  const sequence = view.getInt32(l4 + TCP_SEQUENCE);
+  const end = (sequence + l4Bytes - headerBytes + 1) | 0;
+  beginTcp(i, row, sequence, end, view.getUint16(l4 + TCP_WINDOW), offeredScale(view, l4, headerBytes));
+}
+
+/** The originator has sent a SYN with these numbers; nothing of the responder is known. `end`: behind its last byte. `scale`: 0..14 or none. */
+export function beginTcp(i: Int32Array, row: number, sequence: number, end: number, window: number, scale: number): void {
   i[row + S_END] = end;
   // Data in the SYN is allowed (Fast Open, T5), nothing beyond it until the responder grants a window.
   i[row + S_MAX_END] = end;
-  i[row + S_MAX_WINDOW] = Math.max(view.getUint16(l4 + TCP_WINDOW), 1);
-  i[row + S_STATE] = ((i[row + S_STATE] as number) & 0xff00) | state;
+  i[row + S_MAX_WINDOW] = Math.max(window, 1);
+  i[row + S_ACKED] = sequence;
+  i[row + WINDOW_STRIDE + S_END] = 0;
+  i[row + WINDOW_STRIDE + S_MAX_END] = 0;
+  i[row + WINDOW_STRIDE + S_MAX_WINDOW] = 0;
+  const state = withScale(withScale(SYN_SENT | (SAW_SYN << ORIGINATOR_SHIFT), 0, scale), 1, SCALE_NONE);
+  i[row + S_STATE] = ((i[row + S_STATE] as number) & FLAG_HALF_OPEN) | state;
+}
+
+/**
+ * Fills a new row (all zero) from a segment in the middle of a connection (T4). Its sender has sent so far and been promised nothing
+ * that was seen here; scales stay unknown, so windows are never enforced. It is established when the other side answers.
+ */
+export function openMidstream(i: Int32Array, row: number, view: DataView, l4: number, l4Bytes: number): void {
+  const sequence = view.getInt32(l4 + TCP_SEQUENCE);
+  const ack = view.getInt32(l4 + TCP_ACKNOWLEDGEMENT);
+  const window = Math.max(view.getUint16(l4 + TCP_WINDOW), 1);
+  const end = (sequence + l4Bytes - tcpHeaderBytes(view, l4)) | 0;
+  i[row + S_END] = end;
+  i[row + S_MAX_END] = end;
+  i[row + S_MAX_WINDOW] = window;
+  i[row + S_ACKED] = sequence;
+  i[row + WINDOW_STRIDE + S_END] = ack;
+  i[row + WINDOW_STRIDE + S_MAX_END] = (ack + window) | 0;
+  i[row + WINDOW_STRIDE + S_MAX_WINDOW] = 1;
+  i[row + S_ACKED + 1] = ack;
+  const seen = (SAW_SYN << ORIGINATOR_SHIFT) | ((SAW_SYN | SYN_ACKED) << RESPONDER_SHIFT);
+  i[row + S_STATE] = withScale(withScale(SYN_RECEIVED | FLAG_MIDSTREAM | seen, 0, SCALE_NONE), 1, SCALE_NONE);
 }
 
 /**
@@ -132,9 +171,8 @@ export function trackTcp(i: Int32Array, row: number, direction: number, view: Da
 
 /** A SYN or SYN,ACK within a session. */
 function trackSyn(i: Int32Array, row: number, direction: number, view: DataView, l4: number, l4Bytes: number, flags: number, kind: number): number {
-  if (kind === TIME_WAIT && (flags & TCP_ACK) === 0) return TCP_REOPENS;
-  // RFC 5961 §4: the endpoint answers with a challenge ACK; nothing moves here (T3).
-  if (kind >= ESTABLISHED) return kind === TIME_WAIT ? BAD_STATE : TCP_PASS;
+  if (kind === TIME_WAIT) return (flags & TCP_ACK) === 0 ? TCP_REOPENS : BAD_STATE;
+  if (kind >= ESTABLISHED) return trackLateSyn(i, row, direction, view, l4, l4Bytes, flags);
   const state = i[row + S_STATE] as number;
   const own = row + direction * WINDOW_STRIDE;
   const other = row + (1 - direction) * WINDOW_STRIDE;
@@ -149,13 +187,30 @@ function trackSyn(i: Int32Array, row: number, direction: number, view: DataView,
     const ack = view.getInt32(l4 + TCP_ACKNOWLEDGEMENT);
     if (((ack - (i[other + S_END] as number)) | 0) > 0 || (((i[other + S_END] as number) - ack) | 0) > ACK_WINDOW_BYTES) return BAD_STATE;
     next |= SYN_ACKED << otherShift;
+  } else if (direction === 1 && ((state >>> ORIGINATOR_SHIFT) & SAW_SYN) === 0) return BAD_STATE;
+  const isFirst = ((state >>> ownShift) & SAW_SYN) === 0;
+  const shorter = ((i[own + S_END] as number) - end) | 0;
+  const isRepeated = !isFirst && shorter >= 0 && shorter <= SYN_BYTES_MOST;
+  if (!isFirst && !isRepeated && kind === SYN_RECEIVED) {
+    // Once the other side has answered, another SYN is another connection's, and its endpoint's to challenge.
+    if ((flags & TCP_ACK) === 0) return TCP_SYN_AGAIN;
+    // Who answers statelessly (SYN cookies, RFC 4987 §3.6) may choose another number each time, until one is acknowledged.
+    if (((state >>> ownShift) & SYN_ACKED) !== 0) return BAD_STATE;
+  }
+  if ((flags & TCP_ACK) !== 0) {
+    const ack = view.getInt32(l4 + TCP_ACKNOWLEDGEMENT);
     // The window in a SYN is never scaled (RFC 7323 §2.2).
     i[other + S_MAX_END] = (ack + view.getUint16(l4 + TCP_WINDOW)) | 0;
-  } else if (direction === 1 && ((state >>> ORIGINATOR_SHIFT) & SAW_SYN) === 0) return BAD_STATE;
+    noteAcked(i, row, 1 - direction, ack);
+  }
   next |= SAW_SYN << ownShift;
   next = withScale(next, direction, offeredScale(view, l4, headerBytes));
-  i[own + S_END] = end;
-  if (((state >>> ownShift) & SAW_SYN) === 0 || ((end - (i[own + S_MAX_END] as number)) | 0) > 0) i[own + S_MAX_END] = end;
+  if (!isRepeated) {
+    i[own + S_END] = end;
+    i[row + S_ACKED + direction] = view.getInt32(l4 + TCP_SEQUENCE);
+    // Data may follow a SYN,ACK at once, as far as the other side's SYN allowed (RFC 7413 §4.2).
+    i[own + S_MAX_END] = (flags & TCP_ACK) === 0 ? end : (end + (i[other + S_MAX_WINDOW] as number)) | 0;
+  }
   i[own + S_MAX_WINDOW] = Math.max(view.getUint16(l4 + TCP_WINDOW), i[own + S_MAX_WINDOW] as number, 1);
   // RFC 7323 §1.3: scaling is in force only if both offered it.
   const both = ((next >>> ORIGINATOR_SHIFT) & (next >>> RESPONDER_SHIFT) & SAW_SYN) !== 0;
@@ -165,6 +220,26 @@ function trackSyn(i: Int32Array, row: number, direction: number, view: DataView,
   next = (next & ~0xff) | (both ? SYN_RECEIVED : SYN_SENT);
   i[row + S_STATE] = next;
   return next === state ? TCP_PASS : TCP_CHANGED;
+}
+
+/**
+ * A SYN or SYN,ACK in a session that is established or closing. RFC 5961 §4: the endpoint answers a SYN with a challenge ACK, and nothing
+ * moves here (T3). A SYN,ACK passes if it repeats that of the handshake; it has no new number to give.
+ */
+function trackLateSyn(i: Int32Array, row: number, direction: number, view: DataView, l4: number, l4Bytes: number, flags: number): number {
+  if ((flags & TCP_ACK) === 0) return TCP_SYN_AGAIN;
+  const own = row + direction * WINDOW_STRIDE;
+  const other = row + (1 - direction) * WINDOW_STRIDE;
+  const end = (view.getInt32(l4 + TCP_SEQUENCE) + l4Bytes - tcpHeaderBytes(view, l4) + 1) | 0;
+  const behind = ((i[own + S_END] as number) - end) | 0;
+  const unacknowledged = ((i[other + S_END] as number) - view.getInt32(l4 + TCP_ACKNOWLEDGEMENT)) | 0;
+  const ackWindow = Math.max(i[own + S_MAX_WINDOW] as number, ACK_WINDOW_BYTES);
+  return behind >= 0 && behind <= (i[other + S_MAX_WINDOW] as number) && unacknowledged >= 0 && unacknowledged <= ackWindow ? TCP_PASS : BAD_STATE;
+}
+
+/** `direction`'s bytes up to `ack` have arrived. */
+function noteAcked(i: Int32Array, row: number, direction: number, ack: number): void {
+  if (((ack - (i[row + S_ACKED + direction] as number)) | 0) > 0) i[row + S_ACKED + direction] = ack;
 }
 
 /** A segment without SYN before the handshake is complete. */
@@ -179,7 +254,11 @@ function trackOpening(i: Int32Array, row: number, direction: number, view: DataV
     const exact = sawOwn
       ? view.getInt32(l4 + TCP_SEQUENCE) === i[own + S_END]
       : (flags & TCP_ACK) !== 0 && view.getInt32(l4 + TCP_ACKNOWLEDGEMENT) === i[other + S_END];
-    return exact ? TCP_ENDED : INEXACT_RESET;
+    if (exact) return TCP_ENDED;
+    return direction === 0 && isChallenged(i, other) && view.getInt32(l4 + TCP_SEQUENCE) === i[other + S_END] ? TCP_PASS : INEXACT_RESET;
+  }
+  if ((state & 0xff) === SYN_SENT && direction === 1 && flags === TCP_ACK && l4Bytes === tcpHeaderBytes(view, l4)) {
+    return trackChallenge(i, own, view.getInt32(l4 + TCP_ACKNOWLEDGEMENT), i[other + S_END] as number);
   }
   // Fast Open data travels in the SYN itself (RFC 7413 §4.2): before both SYNs were seen, nothing else belongs here (F3).
   if ((flags & TCP_ACK) === 0 || ((state >>> ORIGINATOR_SHIFT) & (state >>> RESPONDER_SHIFT) & SAW_SYN) === 0) return BAD_STATE;
@@ -190,6 +269,22 @@ function trackOpening(i: Int32Array, row: number, direction: number, view: DataV
   if (acknowledged !== 0 && (next & 0xff) < ESTABLISHED) next = (next & ~0xff) | ESTABLISHED;
   i[row + S_STATE] = next;
   return next === state ? verdict : TCP_CHANGED;
+}
+
+/**
+ * A bare acknowledgement of something else answers a SYN: the responder still has an older connection, and challenges the originator
+ * to reset that (T3, RFC 9293 §3.5.1 figure 9, §3.10.7.4). Its number is kept where the responder's will be: the reset must carry it.
+ */
+function trackChallenge(i: Int32Array, own: number, ack: number, expected: number): number {
+  if (ack === expected) return BAD_STATE;
+  i[own + S_END] = ack;
+  i[own + S_MAX_END] = ~ack;
+  return TCP_PASS;
+}
+
+/** The responder, of which no SYN was seen, has sent a challenge. `responder`: its windows' first word. */
+function isChallenged(i: Int32Array, responder: number): boolean {
+  return i[responder + S_MAX_END] === ~(i[responder + S_END] as number);
 }
 
 /** After both FINs are acknowledged only a repeated FIN and its acknowledgement pass; all else meets the rules (F4). */
@@ -210,7 +305,8 @@ function trackSegment(i: Int32Array, row: number, direction: number, view: DataV
   const other = row + WINDOW_STRIDE - direction * WINDOW_STRIDE;
   const sequence = view.getInt32(l4 + TCP_SEQUENCE);
   const fin = flags & TCP_FIN;
-  const end = (sequence + l4Bytes - tcpHeaderBytes(view, l4) + fin) | 0;
+  const headerBytes = tcpHeaderBytes(view, l4);
+  const end = (sequence + l4Bytes - headerBytes + fin) | 0;
   const otherEnd = i[other + S_END] as number;
   const hasAck = (flags & TCP_ACK) !== 0;
   const ack = hasAck ? view.getInt32(l4 + TCP_ACKNOWLEDGEMENT) : otherEnd;
@@ -224,9 +320,14 @@ function trackSegment(i: Int32Array, row: number, direction: number, view: DataV
   if (((end - ownEnd + otherMaxWindow) | 0) < 0) return OUT_OF_WINDOW;
   if (((ack - otherEnd) | 0) > 0) return OUT_OF_WINDOW;
   // The side that acknowledges lags by its own window at the most, which bounds what may be in flight towards it.
-  if (((ack - otherEnd + (ownMaxWindow > ACK_WINDOW_BYTES ? ownMaxWindow : ACK_WINDOW_BYTES)) | 0) < 0) return OUT_OF_WINDOW;
-  // RFC 5961 §3.2: exactly the next byte closes; elsewhere in the window the endpoint sends a challenge ACK (T2).
-  if ((flags & TCP_RST) !== 0) return sequence === ownEnd ? TCP_ENDED : TCP_PASS;
+  const ackWindow = ownMaxWindow > ACK_WINDOW_BYTES ? ownMaxWindow : ACK_WINDOW_BYTES;
+  if (((ack - otherEnd + ackWindow) | 0) < 0) return OUT_OF_WINDOW;
+  // Nearly every segment has no options, or timestamps alone. A duplicate that is reported lay within a window when it arrived.
+  if (headerBytes !== TCP_BYTES && (headerBytes !== TIMESTAMP_HEADER_BYTES || view.getInt32(l4 + TCP_BYTES, true) !== TIMESTAMP_LAYOUT)) {
+    if (!sackFits(view, l4, headerBytes, (otherEnd - 2 * ackWindow) | 0, otherEnd)) return OUT_OF_WINDOW;
+  }
+  if ((flags & TCP_RST) !== 0) return trackReset(i, row, direction, sequence, ownEnd);
+  if (ack !== i[row + S_ACKED + 1 - direction]) noteAcked(i, row, 1 - direction, ack);
   const windowBytes = view.getUint16(l4 + TCP_WINDOW) << scaleOf(state, direction);
   if (windowBytes > ownMaxWindow) i[own + S_MAX_WINDOW] = windowBytes;
   const granted = (ack + (windowBytes === 0 ? 1 : windowBytes)) | 0;
@@ -239,6 +340,14 @@ function trackSegment(i: Int32Array, row: number, direction: number, view: DataV
   }
   if (fin !== 0 || (state & 0xff) !== ESTABLISHED) return trackClose(i, row, direction, fin, end, ack, hasAck, verdict);
   return verdict;
+}
+
+/**
+ * RFC 5961 §3.2: exactly the next byte that the receiver expects closes; elsewhere in the window it sends a challenge ACK (T2). What it
+ * expects is what it acknowledged last, or all that was sent when the acknowledgement is still on its way.
+ */
+function trackReset(i: Int32Array, row: number, direction: number, sequence: number, ownEnd: number): number {
+  return sequence === ownEnd || sequence === i[row + S_ACKED + direction] ? TCP_ENDED : TCP_PASS;
 }
 
 /** FINs and what acknowledges them. */
@@ -260,7 +369,7 @@ function trackClose(i: Int32Array, row: number, direction: number, fin: number, 
 }
 
 /**
- * Windows that are not known exactly: a session picked up in midstream (T4), or adopted from an owner whose last words
+ * Windows that are not known exactly: a session picked up in midstream, whose scales nobody will tell any more (T4), or adopted from an owner whose last words
  * this unit may not have heard (PROTOCOL.md "Sessions and replication"): accept to maxend + 2M; RST and FIN beyond the
  * known windows do not end anything. Strict again after 10 s, and not sooner, even if both directions have been seen: what one of
  * them sent by the former owner may be acknowledged only after this one has repeated an old segment, and an acknowledgement of
@@ -280,14 +389,16 @@ function trackTentative(
   const state = i[row + S_STATE] as number;
   const own = row + direction * WINDOW_STRIDE;
   const other = row + (1 - direction) * WINDOW_STRIDE;
-  const largest = Math.max(i[own + S_MAX_WINDOW] as number, i[other + S_MAX_WINDOW] as number, REFRESH_BYTES);
+  const isMidstream = (state & FLAG_MIDSTREAM) !== 0;
+  const largest = isMidstream ? WINDOW_BYTES_MOST >> 1 : Math.max(i[own + S_MAX_WINDOW] as number, i[other + S_MAX_WINDOW] as number, REFRESH_BYTES);
   const slack = 2 * largest;
   const beyond = ((sequence - (i[own + S_MAX_END] as number)) | 0) > 0;
   if (((sequence - (i[own + S_MAX_END] as number) - slack) | 0) > 0) return OUT_OF_WINDOW;
   if (((end - (i[own + S_END] as number) + largest) | 0) < 0) return OUT_OF_WINDOW;
   if (((ack - (i[other + S_END] as number) - slack) | 0) > 0) return OUT_OF_WINDOW;
   if (((ack - (i[other + S_END] as number) + Math.max(largest, ACK_WINDOW_BYTES)) | 0) < 0) return OUT_OF_WINDOW;
-  if ((flags & TCP_RST) !== 0) return !beyond && sequence === i[own + S_END] ? TCP_ENDED : TCP_PASS;
+  if ((flags & TCP_RST) !== 0) return beyond ? TCP_PASS : trackReset(i, row, direction, sequence, i[own + S_END] as number);
+  noteAcked(i, row, 1 - direction, ack);
   const windowBytes = window << scaleOf(state, direction);
   if (windowBytes > (i[own + S_MAX_WINDOW] as number)) i[own + S_MAX_WINDOW] = windowBytes;
   if (((end - (i[own + S_END] as number)) | 0) > 0) i[own + S_END] = end;
@@ -297,7 +408,7 @@ function trackTentative(
   if (((granted - (i[other + S_MAX_END] as number)) | 0) > 0) i[other + S_MAX_END] = granted;
   let next = state;
   if (((nowMillis - (i[row + S_ADOPTED] as number)) | 0) > TENTATIVE_MILLIS) {
-    next &= ~(FLAG_TENTATIVE | FLAG_MIDSTREAM);
+    next &= ~FLAG_TENTATIVE;
     i[row + S_ADOPTED] = 0;
   }
   i[row + S_STATE] = next;

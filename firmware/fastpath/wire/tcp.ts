@@ -31,8 +31,10 @@ export const TCP_URG = 0x20;
 export const TCP_OPTION_END = 0;
 export const TCP_OPTION_NOTHING = 1;
 export const TCP_OPTION_WINDOW_SCALE = 3;
+export const TCP_OPTION_SACK = 5;
 /** No-Operation twice and a timestamp of ten bytes (RFC 7323 appendix A), as it lies in memory: what nearly every segment carries. */
-const TIMESTAMP_LAYOUT = 0x0a080101;
+export const TIMESTAMP_LAYOUT = 0x0a080101;
+export const TIMESTAMP_HEADER_BYTES = TCP_BYTES + 12;
 
 /** Possible combinations of the six classic flags but PSH, which may join any; ECN's flags too. Index: flags & 0x37. */
 const POSSIBLE = possible();
@@ -52,7 +54,7 @@ export function checkTcp(view: DataView, at: number, lengthBytes: number): numbe
   if (headerBytes < TCP_BYTES || headerBytes > lengthBytes) return BAD_HEADER;
   if (POSSIBLE[view.getUint8(at + TCP_FLAGS) & 0x37] === 0) return BAD_FLAGS;
   if (headerBytes === TCP_BYTES) return 0;
-  if (headerBytes === TCP_BYTES + 12 && view.getInt32(at + TCP_BYTES, true) === TIMESTAMP_LAYOUT) return 0;
+  if (headerBytes === TIMESTAMP_HEADER_BYTES && view.getInt32(at + TCP_BYTES, true) === TIMESTAMP_LAYOUT) return 0;
   return checkOptions(view, at + TCP_BYTES, at + headerBytes);
 }
 

@@ -3,7 +3,7 @@
 import { test } from "tap";
 import { STATE_NAMES } from "../../../firmware/fastpath/memory/tables.ts";
 import { FLAG_TENTATIVE, ROW_WORDS, S_ADOPTED, S_END, S_STATE, WINDOW_STRIDE } from "../../../firmware/fastpath/sessions.ts";
-import { openTcp, TCP_CHANGED, TCP_ENDED, TCP_PASS, TCP_REFRESH, TCP_REOPENS, trackTcp } from "../../../firmware/fastpath/track/tcp.ts";
+import { openTcp, TCP_CHANGED, TCP_ENDED, TCP_PASS, TCP_REFRESH, TCP_REOPENS, TCP_SYN_AGAIN, trackTcp } from "../../../firmware/fastpath/track/tcp.ts";
 import { drop } from "../../../firmware/fastpath/verdicts.ts";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../../firmware/fastpath/wire/tcp.ts";
 
@@ -132,7 +132,7 @@ test("T2: a reset closes at exactly the next byte, passes elsewhere in the windo
 
 test("T3: a SYN in an established session does not reset it, and the challenge ACK passes", async (t) => {
   const flow = established();
-  t.equal(flow.send(CLIENT, TCP_SYN, { seq: 77_777, scale: 7 }), TCP_PASS);
+  t.equal(flow.send(CLIENT, TCP_SYN, { seq: 77_777, scale: 7 }), TCP_SYN_AGAIN);
   t.equal(flow.state, "established");
   t.equal(flow.send(SERVER, TCP_ACK, { seq: 5001, ack: 1001, window: 512 }), TCP_PASS);
   t.equal(flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 5001, bytes: 10, window: 512 }), TCP_PASS);
