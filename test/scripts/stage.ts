@@ -29,6 +29,8 @@ export interface StageOptions {
   /** Two units, at A and B; else A1 alone. */
   readonly twin: boolean;
   readonly rules: readonly PlannedRule[];
+  /** True: the units have just been switched on, and know neither each other nor any host. `boot` lets them get there. */
+  readonly isBooting?: boolean;
   /** Changes a unit's plan before it starts. */
   readonly adjust?: (plan: Plan) => Plan;
 }
@@ -87,8 +89,13 @@ export class Stage {
     const ledger = new NonceLedger();
     const sites: readonly Site[] = options.twin ? ["A", "B"] : ["A"];
     this.units = sites.map((site) => this.start(site, options, ledger));
-    if (options.twin) this.pass(ASSOCIATION_MILLIS);
-    if (options.mode === "routed") this.meetHosts();
+    if (options.isBooting !== true) this.boot();
+  }
+
+  /** Lets the units find each other and get to know the hosts. */
+  boot(): void {
+    if (this.units.length > 1) this.pass(ASSOCIATION_MILLIS);
+    if (this.mode === "routed") this.meetHosts();
     this.taken("one");
     this.taken("three");
     for (const { events } of this.units) while (events.next());
