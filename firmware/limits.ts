@@ -35,6 +35,22 @@ export const NEIGHBOUR_FAILED_MILLIS = 1_000;
 /** Rows that may wait for an answer: a scan of a large network must not push out neighbours that answered. */
 export const NEIGHBOURS_RESOLVING = 1_024;
 
+/** Datagrams whose fragments are gathered (or remembered as dead), and fragments held: in all, for one source (IPv4 address, IPv6 /64), for one datagram. */
+export const FRAGMENT_DATAGRAMS = 512;
+export const FRAGMENT_DATAGRAMS_PER_SOURCE = 64;
+export const FRAGMENTS_HELD = 1_024;
+export const FRAGMENTS_HELD_PER_SOURCE = 256;
+/** 65,535 bytes through a link of 576 are 119. */
+export const FRAGMENTS_PER_DATAGRAM = 128;
+/** Counts per source lie in so many slots, by keyed hash; sources that share a slot share its limit. */
+export const FRAGMENT_SOURCES = 1_024;
+/** From a datagram's first fragment on. IPv4: before a busy sender comes by the same identification again (RFC 4963 §4). IPv6: RFC 8200 §4.5. */
+export const FRAGMENT_MILLIS_V4 = 30_000;
+export const FRAGMENT_MILLIS_V6 = 60_000;
+/** An incomplete datagram goes to the unit that gathers for both sites after this; what comes of it later follows at once, for so long. */
+export const FRAGMENT_GATHER_MILLIS = 10;
+export const FRAGMENT_FOLLOW_MILLIS = 2_000;
+
 /** Packets of our own that strangers can cause: so many at once, then so many per second. RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8. */
 export const ICMP_ERROR_BURST = 50;
 export const ICMP_ERRORS_PER_SECOND = 200;
@@ -178,6 +194,10 @@ export function assertLimits(): void {
     ["every unit number has a name", UNIT_NAMES.length === UNITS],
     ["a burst of events fits the ring", EVENT_BURST < EVENTS],
     ["the event log keeps more than the ring", EVENTS_KEPT >= EVENTS],
+    ["held fragments leave packet memory to the ports", FRAGMENTS_HELD <= FRAMES / 8 && FRAGMENTS_HELD <= RING_SLOTS],
+    ["fragment tables are powers of two", power(FRAGMENT_DATAGRAMS) && power(FRAGMENT_SOURCES)],
+    ["no datagram fills its source's share, no source all", FRAGMENTS_PER_DATAGRAM < FRAGMENTS_HELD_PER_SOURCE && FRAGMENTS_HELD_PER_SOURCE < FRAGMENTS_HELD],
+    ["no source has all datagrams", FRAGMENT_DATAGRAMS_PER_SOURCE < FRAGMENT_DATAGRAMS],
     ["a refresh is rarer than a checkpoint", CHECKPOINT_REFRESH_MILLIS > CHECKPOINT_MILLIS],
     ["a twin queue and a seal batch are powers of two", power(TWIN_QUEUE) && power(SEAL_BATCH)],
     ["a twin frame fits a packet frame", TWIN_MTU_BYTES + 14 <= PACKET_BYTES_MOST],

@@ -14,14 +14,15 @@ import { PORT_UP } from "../hal/contracts.ts";
 import { BATCH, PORTS, TICK_MILLIS } from "../limits.ts";
 import type { Plan, PlannedChecks } from "../plan.ts";
 import { checkPacket } from "./check.ts";
+import { Datagrams, type Emitter } from "./datagrams.ts";
 import { type EventRing, eventKind } from "./events.ts";
 import { CANNOT_EMIT, Forwarder } from "./forward.ts";
 import { BACK_NONE, Judge, NO_ROUTE, POLICY_REJECT, TO_OWNER, TO_TWIN_QUERY } from "./judge.ts";
 import { word } from "./memory/layout.ts";
 import { counterRow, headerWord, PORT_TABLE, type Tables } from "./memory/tables.ts";
 import { Neighbours } from "./neighbours.ts";
-import type { Outlet } from "./outlet.ts";
 import {
+  A_FRAGMENT,
   HANDED_ASKED,
   HANDED_JUDGED,
   P_ENTRY,
@@ -68,7 +69,6 @@ const NOT_FOR_US = drop("not-for-us");
 const NO_ZONE = drop("no-zone");
 const UNKNOWN_ETHERTYPE = drop("unknown-ethertype");
 const MAC_FILTERED = drop("mac-filtered");
-const FRAGMENT_UNSUPPORTED = drop("fragment-unsupported");
 const HANDOFF_FULL = drop("handoff-full");
 const QUERY_LIMIT = drop("query-limited");
 const NOT_LOCAL = drop("not-local-service");
@@ -102,7 +102,7 @@ export interface EngineParts {
   readonly events: EventRing;
 }
 
-export class Engine implements Admission, Outlet {
+export class Engine implements Admission, Emitter {
   /** Data ports by number; the twin port's place is undefined. */
   private readonly ports: readonly (Port | undefined)[];
   private readonly allPorts: readonly Port[];
@@ -126,6 +126,7 @@ export class Engine implements Admission, Outlet {
   readonly replies: Replies;
   private readonly forwarder: Forwarder;
   private readonly judge: Judge;
+  readonly datagrams: Datagrams;
   private readonly batch = new PacketBatch();
   private readonly handed = new PacketBatch();
   private readonly offsets = new Int32Array(BATCH);
@@ -161,6 +162,8 @@ export class Engine implements Admission, Outlet {
     this.forwarder = new Forwarder(this.transparent, packets, tables, sessions, this.routes, this.neighbours, this.zones, this.replies, this);
     this.neighbours.listener = this.forwarder;
     this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, parts.partner, parts.events);
+    const { transparent, judge, replies, partner } = this;
+    this.datagrams = new Datagrams({ transparent, checksums: plan.checks.checksums, memory: packets, sessions, judge, partner, replies, emitter: this });
     tables.header.i[headerWord("revision")] = plan.revision;
     for (let number = 0; number < PORTS; number++) tables.ports.i[number * PORT_WORDS] = number < this.allPorts.length ? number : -1;
   }
@@ -244,7 +247,7 @@ export class Engine implements Admission, Outlet {
       words[at + P_VLAN] = vlan;
       words[at + P_ENTRY] = -1;
     }
-    if (words[at + P_FAULT] === 0 && words[at + P_FRAGMENT] !== 0) words[at + P_FAULT] = FRAGMENT_UNSUPPORTED;
+    if (words[at + P_FAULT] === 0 && words[at + P_FRAGMENT] !== 0) this.prepareFragment(words, at);
     if (words[at + P_FAULT] !== 0) return;
     const domain = this.transparent ? (words[at + P_VLAN] as number) : 0;
     words[at + P_FLOW] = ((words[at + P_FLOW] as number) & 0xff) | ((words[at + P_ZONE] as number) << 8) | (domain << 16);
@@ -256,6 +259,15 @@ export class Engine implements Admission, Outlet {
       if (words[at + P_FAULT] !== 0) return;
     }
     words[at + P_HASH] = this.sessions.hash(words, at + P_SOURCE);
+  }
+
+  /** A fragment faces the judge with its datagram; its sender is looked at before it may take room. */
+  private prepareFragment(words: Int32Array, at: number): void {
+    const domain = this.transparent ? (words[at + P_VLAN] as number) : 0;
+    words[at + P_FLOW] = ((words[at + P_FLOW] as number) & 0xff) | ((words[at + P_ZONE] as number) << 8) | (domain << 16);
+    const isFromWire = words[at + P_INGRESS] === 0 && words[at + P_HANDED] === 0;
+    const wrong = isFromWire ? sanity(words, at, this.view, this.routes, this.checks) : 0;
+    words[at + P_FAULT] = wrong === 0 ? A_FRAGMENT : wrong;
   }
 
   /** The zone of a packet from the wire, and whether its frame is for this unit at all. */
@@ -283,8 +295,12 @@ export class Engine implements Admission, Outlet {
     else this.act(words, at, this.judge.judge(words, at));
   }
 
-  /** A wire passes bridge control frames; everything else with a fault is dropped. */
+  /** Fragments wait for their datagram; a wire passes bridge control frames; everything else with a fault is dropped. */
   private faulty(words: Int32Array, at: number): void {
+    if (words[at + P_FAULT] === A_FRAGMENT) {
+      this.datagrams.take(words, at, this.nowMillis);
+      return;
+    }
     const offset = words[at + P_OFFSET] as number;
     const isBridgeControl =
       this.transparent && words[at + P_FAULT] === UNKNOWN_ETHERTYPE && this.view.getUint16(offset + 12) < 0x600 && this.view.getInt32(offset) === 0x0180c200;
@@ -314,7 +330,8 @@ export class Engine implements Admission, Outlet {
     }
   }
 
-  private emit(words: Int32Array, at: number): void {
+  /** Emitter: sends a judged packet, or returns it to its ingress; the frame is taken whatever happens. */
+  emit(words: Int32Array, at: number): void {
     const verdict = this.forwarder.emit(words, at);
     const foreign = words[at + P_INGRESS] !== 0;
     if (verdict === FORWARD || verdict === HELD) {
@@ -355,8 +372,8 @@ export class Engine implements Admission, Outlet {
     else this.act(words, at, this.judge.judgeAlone(words, at));
   }
 
-  /** Addressed to one of our own addresses: only ping is answered here (management goes to the kernel before us). */
-  private local(words: Int32Array, at: number): void {
+  /** Emitter: addressed to one of our own addresses: only ping is answered here (management goes to the kernel before us). */
+  local(words: Int32Array, at: number): void {
     this.counters[C_LOCAL] = (this.counters[C_LOCAL] as number) + 1;
     if (!this.replies.echo(words, at)) this.discard(words[at + P_OFFSET] as number, NOT_LOCAL);
   }
@@ -436,6 +453,7 @@ export class Engine implements Admission, Outlet {
     this.nextTickMicros = this.nowMicros + TICK_MILLIS * 1_000;
     this.neighbours.tick(this.nowMillis);
     this.replies.tick(this.nowMillis);
+    this.datagrams.tick(this.nowMillis);
     // Asked here: passing a time on would leave it on the heap, each tick.
     if (this.events.anyLeft !== 0) this.events.tick(this.nowMicros);
     for (let number = 0; number < this.allPorts.length; number++) this.notePort(this.allPorts[number] as Port, number);

@@ -40,7 +40,7 @@ export const P_DESTINATION = 20;
 export const P_PORTS = 24;
 /** protocol | zone << 8 | domain << 16. */
 export const P_FLOW = 25;
-/** Drop reason found by check() or sanity(); 0 = none. */
+/** Drop reason found by check() or sanity(); 0 = none; A_FRAGMENT. */
 export const P_FAULT = 26;
 /** Bytes from the IP header to the packet's end, by the IP header. */
 export const P_IP_BYTES = 27;
@@ -71,6 +71,9 @@ export const HANDED_JUDGED = 8;
 
 /** v4-mapped prefix word, as it lies in memory: bytes 00 00 ff ff. */
 export const V4_MAPPED = 0xffff0000 | 0;
+
+/** P_FAULT of a sound fragment: what becomes of it is decided with its datagram (fragments.ts). */
+export const A_FRAGMENT = -1;
 
 /** A batch: `words[k * PACKET_WORDS + P_…]`. */
 export class PacketBatch {

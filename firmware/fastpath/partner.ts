@@ -47,6 +47,8 @@ export interface Partner {
   readonly sites: number;
   /** True when UDP and ICMP first packets ask the twin before the policy (first-packet `query`). */
   readonly asksFirst: boolean;
+  /** True on the unit where fragments of one datagram come together that reach both sites, and where there is no other site. */
+  readonly gathers: boolean;
 }
 
 /** What the twin asks of the fastpath; the frame changes hands with each call. */
@@ -83,4 +85,5 @@ export const loneUnit: Partner = {
   silentReason: 0,
   sites: 1,
   asksFirst: false,
+  gathers: true,
 };

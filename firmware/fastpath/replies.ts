@@ -95,6 +95,8 @@ import {
 import { Zones } from "./zones.ts";
 
 const TTL = 64;
+/** Fragment reassembly time exceeded: RFC 792, RFC 4443 §3.3. */
+const TIME_EXCEEDED_REASSEMBLY = 1;
 /** Precedence of errors: internetwork control (RFC 1812 §4.3.2.5). */
 const ERROR_SERVICE = 0xc0;
 /** Longest error: RFC 1812 §4.3.2.3, RFC 4443 §2.4 c. */
@@ -138,6 +140,11 @@ export class Replies {
   /** The packet's TTL or hop limit ran out here. It must still be as it was received; its frame stays the caller's (all but `echo`). */
   timeExceeded(words: Int32Array, at: number): void {
     this.error(words, at, ICMP_TIME_EXCEEDED, 0, ICMPV6_TIME_EXCEEDED, 0, 0);
+  }
+
+  /** The rest of this first fragment's datagram did not come in time. */
+  reassemblyExpired(words: Int32Array, at: number): void {
+    this.error(words, at, ICMP_TIME_EXCEEDED, TIME_EXCEEDED_REASSEMBLY, ICMPV6_TIME_EXCEEDED, TIME_EXCEEDED_REASSEMBLY, 0);
   }
 
   /** The packet is longer than the next link's MTU. IPv4 without DF too: this router does not fragment. */

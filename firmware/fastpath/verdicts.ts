@@ -26,7 +26,7 @@ const REASONS = [
   ["bad-transport-header", "The TCP, UDP or ICMP header is malformed."],
   ["bad-transport-checksum", "The TCP, UDP or ICMP checksum is wrong."],
   ["bad-tcp-flags", "The combination of TCP flags is impossible."],
-  ["fragment-unsupported", "A fragment that cannot be matched to a datagram."],
+  ["fragment-duplicate", "The same fragment has come already."],
   ["fragment-invalid", "A fragment with an impossible offset or length."],
   ["fragment-overlap", "Fragments of one datagram overlap."],
   ["fragment-limit", "Too many fragments wait."],

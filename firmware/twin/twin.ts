@@ -44,6 +44,7 @@ export class Twin implements Partner, RoleHooks {
   readonly asksFirst: boolean;
   /** Sites that may be making sessions now: both, unless the other is dead and its rows have been taken over. */
   sites: number;
+  private readonly unit: number;
   private readonly elsewhere: readonly number[];
   private mayHaveLost: boolean;
   private tickAtMicros = 0;
@@ -54,6 +55,7 @@ export class Twin implements Partner, RoleHooks {
     const draw = new Int32Array(1);
     parts.entropy.fill(new Uint8Array(draw.buffer));
     this.asksFirst = plan.twin.firstPacket !== "none";
+    this.unit = plan.unit;
     this.elsewhere = plan.twin.peers.filter((peer) => peer.site !== plan.site).map((peer) => peer.unit);
     this.sites = this.elsewhere.length === 0 ? 1 : 2;
     this.mayHaveLost = parts.hasLostRows || parts.isNewborn;
@@ -161,6 +163,11 @@ export class Twin implements Partner, RoleHooks {
 
   mayRelease(row: number): boolean {
     return this.exchange.mayRelease(row);
+  }
+
+  get gathers(): boolean {
+    const { link, roles } = this.membership;
+    return roles.twinActive === 0 || roles.twinActive > this.unit || !link.associated(roles.twinActive);
   }
 
   // What roles.ts tells.

@@ -86,7 +86,7 @@ const RULES = [
 test("20,000 random packets, routed: nothing throws and every frame is accounted for", async (t) => {
   const rig = new Rig({ rules: RULES });
   flood(rig, 1, false);
-  rig.pass(10_000);
+  rig.pass(60_000);
   t.equal(rig.lost, 0);
   t.equal(rig.held, 0);
   t.ok(rig.counter("forwarded") > 1_000, `${rig.counter("forwarded")} forwarded`);
@@ -100,7 +100,7 @@ test("20,000 random packets, transparent: nothing throws and every frame is acco
   const port = (number: number) => ({ number, device: "", kind: "data", mtuBytes: 1_500, pairedPort: 1 - number }) as const;
   const rig = new Rig({ rules: RULES, mode: "transparent", zones, ports: [port(0), port(1)] });
   flood(rig, 2, true);
-  rig.pass(10_000);
+  rig.pass(60_000);
   t.equal(rig.lost, 0);
   t.equal(rig.held, 0);
   t.ok(rig.counter("forwarded") > 1_000, `${rig.counter("forwarded")} forwarded`);
@@ -114,6 +114,7 @@ test("every packet is either sent, answered, kept or counted as dropped, once", 
   const before = rig.counter("received") - rig.counter("local");
   for (let k = 0; k < 2_000; k++) rig.put(random.below(2), mutated(random, anyPacket(random, random.below(2), false)));
   const dropped = Object.values(rig.drops()).reduce((sum, count) => sum + count, 0) - (rig.drops()["not-local-service"] ?? 0);
-  t.equal(rig.counter("received") - rig.counter("local") - before, rig.counter("forwarded") + dropped - (rig.drops()["no-frames"] ?? 0));
+  const kept = rig.dataplane.engine.datagrams.fragments.heldCount;
+  t.equal(rig.counter("received") - rig.counter("local") - before, rig.counter("forwarded") + kept + dropped - (rig.drops()["no-frames"] ?? 0));
   t.equal(rig.lost, 0);
 });

@@ -221,11 +221,11 @@ export class Rig {
     return names;
   }
 
-  /** Frames that somebody still has: ports and packets that wait for a next hop. */
+  /** Frames that somebody still has: ports, and packets that wait for a next hop or for other fragments. */
   get held(): number {
     let queued = 0;
     for (let row = 0; row < NEIGHBOURS; row++) queued += this.tables.neighbours.i[row * NEIGHBOUR_WORDS + N_QUEUED] as number;
-    return queued + this.ports[0].held + this.ports[1].held;
+    return queued + this.ports[0].held + this.ports[1].held + this.dataplane.engine.datagrams.fragments.heldCount;
   }
 
   /** Frames that nobody has any more; negative: some have two owners. */

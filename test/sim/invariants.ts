@@ -29,7 +29,7 @@ import {
   STATE_FREE,
   STATE_TOMBSTONE,
 } from "../../firmware/fastpath/sessions.ts";
-import { RESOLVE_QUEUE } from "../../firmware/limits.ts";
+import { FRAGMENTS_HELD, RESOLVE_QUEUE } from "../../firmware/limits.ts";
 import { u16 } from "./packets.ts";
 import type { Picture } from "./picture.ts";
 import type { SimUnit } from "./unit.ts";
@@ -60,8 +60,8 @@ const DIGESTS_EQUAL = word(MEMBERS, "digestsEqual");
 const ASSOCIATED = word(MEMBERS, "associated");
 /** A sweep of the whole table, with losses, takes less. */
 const LEARNT_AFTER_MICROS = 1_500_000;
-/** Frames that may wait in a unit: for next hops, and a batch in the twin's hands. */
-const IN_HAND_MOST = RESOLVE_QUEUE + 512;
+/** Frames that may wait in a unit: for next hops or other fragments, and a batch in the twin's hands. */
+const IN_HAND_MOST = RESOLVE_QUEUE + FRAGMENTS_HELD + 512;
 
 /** Rows of a unit that are live or tombstones. A row that is being changed is left out. */
 export function rowsOf(unit: SimUnit): SeenRow[] {
