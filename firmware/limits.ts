@@ -89,8 +89,9 @@ export const TICK_MILLIS = 5;
 export const STORE_SLICE_MILLIS = 5;
 export const CHECKPOINT_MILLIS = 2_000;
 export const CHECKPOINT_REFRESH_MILLIS = 30_000;
-/** Events that the log keeps. */
+/** Events that the log keeps, and characters of each sentence and of its fields: 70 MB as they are, 250 MB at the very most. */
 export const EVENTS_KEPT = 100_000;
+export const EVENT_TEXT_MOST = 1_000;
 
 /** Replay window of one key and path, in frames (RFC 6479 style). */
 export const REPLAY_WINDOW = 8_192;

@@ -2,8 +2,8 @@
 // came from. Structure (header lengths, options, routing headers, flags) was check()'s part. Address rules hold everywhere;
 // the sender's place is known in routed mode only, and is looked at by the unit that received the packet from the wire.
 
-import { P_FLAGS, P_L3, P_SOURCE, P_ZONE, PACKET_ICMP_ERROR, PACKET_IPV6, PACKET_MULTICAST } from "./packets.ts";
 import type { PlannedChecks } from "../plan.ts";
+import { P_FLAGS, P_L3, P_SOURCE, P_ZONE, PACKET_ICMP_ERROR, PACKET_IPV6, PACKET_MULTICAST } from "./packets.ts";
 import type { Routes } from "./routes.ts";
 import { isLinkLocalV6 } from "./stations.ts";
 import { drop } from "./verdicts.ts";

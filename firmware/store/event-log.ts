@@ -6,15 +6,14 @@ import { EVENT_NAMES, type Severity } from "../fastpath/event-kinds.ts";
 import { EventReader } from "../fastpath/events.ts";
 import { word } from "../fastpath/memory/layout.ts";
 import { EVENT_TABLE } from "../fastpath/memory/tables.ts";
-import { EVENTS_KEPT, UNIT_NAMES } from "../limits.ts";
+import { UNIT_NAMES } from "../limits.ts";
 import type { LiveNames } from "./live/views.ts";
 import { type EventRow, eventSentence, eventSeverity } from "./sentences.ts";
 import { type Source, zeroMillis } from "./source.ts";
+import { cutFields, cutSentence, Trim } from "./trim.ts";
 
 const at = (name: string) => word(EVENT_TABLE, name);
 const FLOW = at("flow");
-/** Old events are deleted when this many have come since the last time. */
-const TRIM_EVERY = 1_000;
 
 /** An address of four words as text; null when there is none. */
 export function addressText(row: Int32Array, first: number): string | null {
@@ -58,9 +57,8 @@ export class EventLog {
   private readonly names: () => LiveNames;
   private readonly insert: Database.Statement;
   private readonly keepPosition: Database.Statement;
-  private readonly trim: Database.Statement;
+  private readonly trim: Trim;
   private missed = 0;
-  private sinceTrim = 0;
 
   /** `incarnation`: of the tables; its row in `areas` must exist. `names` is asked anew for each batch: the plan may change. */
   constructor(database: Database.Database, source: Source, incarnation: number, names: () => LiveNames) {
@@ -72,7 +70,7 @@ export class EventLog {
     this.reader = new EventReader(source.tables, kept ?? undefined);
     this.insert = database.prepare("INSERT INTO events (at_millis, incarnation, position, kind, severity, sentence, fields) VALUES (?, ?, ?, ?, ?, ?, ?)");
     this.keepPosition = database.prepare("UPDATE areas SET event_position = ? WHERE incarnation = ?");
-    this.trim = database.prepare(`DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ${EVENTS_KEPT}`);
+    this.trim = new Trim(database);
   }
 
   /** Moves up to `limit` events into the log in one transaction. Returns how many entries were written. */
@@ -98,19 +96,15 @@ export class EventLog {
         written++;
       }
       const event = eventRowOf(this.reader.row, this.reader.rowDoubles, names);
-      this.log(Math.round(zero + event.at / 1000), event.kind, eventSeverity(event.kind), eventSentence(event, names), JSON.stringify(event));
+      this.log(Math.round(zero + event.at / 1000), event.kind, eventSeverity(event.kind), eventSentence(event, names), cutFields(event));
       written++;
     } while (written < limit && this.reader.next());
     this.keepPosition.run(this.reader.position, this.incarnation);
-    this.sinceTrim += written;
-    if (this.sinceTrim >= TRIM_EVERY) {
-      this.trim.run();
-      this.sinceTrim = 0;
-    }
+    this.trim.wrote(written);
     return written;
   }
 
   private log(atMillis: number, kind: string, severity: Severity, sentence: string, fields: string): void {
-    this.insert.run(atMillis, this.incarnation, this.reader.position - 1, kind, severity, sentence, fields);
+    this.insert.run(atMillis, this.incarnation, this.reader.position - 1, kind, severity, cutSentence(sentence), fields);
   }
 }

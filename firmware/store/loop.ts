@@ -15,6 +15,7 @@ import { beginArea, Checkpointer } from "./checkpoint.ts";
 import { EventLog } from "./event-log.ts";
 import type { LiveNames } from "./live/views.ts";
 import type { Source } from "./source.ts";
+import { cutFields, cutSentence, Trim } from "./trim.ts";
 
 /** Events in one transaction. */
 const EVENT_BATCH = 256;
@@ -65,10 +66,12 @@ function hasOpened(source: Source): boolean {
 export class StoreLoop {
   private readonly surroundings: Surroundings;
   private readonly insertHappening: Database.Statement;
+  private readonly trim: Trim;
   private attached: Attached | undefined;
 
   constructor(surroundings: Surroundings) {
     this.surroundings = surroundings;
+    this.trim = new Trim(surroundings.database);
     const columns = "(at_millis, kind, severity, sentence, fields, incarnation, position)";
     this.insertHappening = surroundings.database.prepare(`INSERT INTO events ${columns} VALUES (?, ?, ?, ?, ?, 0, 0)`);
   }
@@ -85,7 +88,8 @@ export class StoreLoop {
 
   /** Keeps a happening of the manager in the event log. */
   remember(happening: Happening): void {
-    this.insertHappening.run(Date.parse(happening.at), happening.code, happening.severity, happening.text, JSON.stringify(happening.fields));
+    this.insertHappening.run(Date.parse(happening.at), happening.code, happening.severity, cutSentence(happening.text), cutFields(happening.fields));
+    this.trim.wrote(1);
   }
 
   /** Everything that is there, within `limitMillis`: the last events and one pass over all rows. Then lets go of the memory. */

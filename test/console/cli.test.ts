@@ -207,6 +207,11 @@ test("events --all reads the store's log, also when the unit does not run", asyn
     "2027-01-15T08:00:02.250Z  error        Happening 2.",
   ]);
   t.equal(JSON.parse((await look("events", "--all", "--json", "--run-dir", run, "--where", "severity = 'error'")).out.join("")).length, 1);
+  database.exec("DELETE FROM events WHERE id = 1");
+  t.same((await look("events", "--all", "--run-dir", run)).out, [
+    "1 older entries were thrown away: the log keeps the newest 100,000.",
+    "2027-01-15T08:00:02.250Z  error        Happening 2.",
+  ]);
 });
 
 test("ports, rules, members and neighbours are tables of what the plan and the tables hold", async (t) => {

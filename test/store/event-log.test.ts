@@ -4,11 +4,13 @@ import { test } from "tap";
 import { EventRing, eventKind } from "../../firmware/fastpath/events.ts";
 import { word } from "../../firmware/fastpath/memory/layout.ts";
 import { SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
-import { EVENTS } from "../../firmware/limits.ts";
+import { EVENT_TEXT_MOST, EVENTS, EVENTS_KEPT } from "../../firmware/limits.ts";
 import { beginArea } from "../../firmware/store/checkpoint.ts";
 import { addressText, EventLog } from "../../firmware/store/event-log.ts";
 import { NO_NAMES } from "../../firmware/store/live/views.ts";
+import { StoreLoop } from "../../firmware/store/loop.ts";
 import { openStore } from "../../firmware/store/schema.ts";
+import { thrownAway } from "../../firmware/store/trim.ts";
 import { makeArea, mapped, NOW_MICROS, putSession, temporaryDirectory } from "./area.ts";
 import { handSource } from "./source.ts";
 
@@ -81,4 +83,23 @@ test("a damaged database is put aside and a new one begun", async (t) => {
   t.teardown(() => opened.database.close());
   t.match(opened.putAside, /not a database/);
   t.equal(opened.database.prepare("SELECT count(*) FROM events").pluck().get(), 0);
+});
+
+test("the log keeps so many entries and no longer sentences, throws the oldest away, and knows how many", async (t) => {
+  const { database, log, ring } = bench(t);
+  const many = EVENTS_KEPT + 500;
+  database.exec(`WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < ${many})
+    INSERT INTO events (at_millis, incarnation, position, kind, severity, sentence, fields) SELECT k, 7, k, 'flood', 'notice', 'x', '{}' FROM n`);
+  const reading = log();
+  for (let k = 0; k < 1_000; k++) {
+    ring.note(eventKind("loop-gap"), NOW_MICROS + k * SECOND, 0, -1, k);
+    reading.drain(10);
+  }
+  t.equal(database.prepare("SELECT count(*) FROM events").pluck().get(), EVENTS_KEPT);
+  t.equal(thrownAway(database), 1_500);
+  const loop = new StoreLoop({ database, names: () => NO_NAMES, attach: () => undefined });
+  const happening = { at: "2027-01-15T08:00:00Z", severity: "notice", code: "restart", text: "y".repeat(100_000), fields: { long: "z".repeat(100_000) } };
+  for (let k = 0; k < 1_000; k++) loop.remember(happening);
+  t.equal(database.prepare("SELECT count(*) FROM events").pluck().get(), EVENTS_KEPT, "what the manager tells counts too");
+  t.equal(database.prepare("SELECT max(length(sentence) + length(fields)) FROM events").pluck().get(), EVENT_TEXT_MOST + 3);
 });

@@ -2,9 +2,11 @@
 // manager told, outlives the unit and can be asked while nothing runs.
 
 import Database from "better-sqlite3";
+import { EVENTS_KEPT } from "../../limits.ts";
 import { LiveError } from "../../store/live/open.ts";
 import { NO_NAMES } from "../../store/live/views.ts";
 import { type EventRow, eventSentence, eventSeverity } from "../../store/sentences.ts";
+import { thrownAway } from "../../store/trim.ts";
 import type { Request } from "./arguments.ts";
 import { type Answer, ask, type Context, type Row, text } from "./query.ts";
 import { paint, type Screen, type Style } from "./table.ts";
@@ -78,7 +80,10 @@ export function loggedEvents(file: string, request: Request): Answer {
       const plain = `${text(row, "at")}  ${text(row, "severity").padEnd(11)}  ${text(row, "sentence")}`;
       return style === undefined ? plain : paint(plain, style, screen);
     };
-    return { json: entries, lines: (screen) => (entries.length === 0 ? ["No event matches."] : entries.map((row) => line(row, screen))) };
+    const gone = thrownAway(database);
+    const before =
+      gone === 0 ? [] : [`${gone.toLocaleString("en")} older entries were thrown away: the log keeps the newest ${EVENTS_KEPT.toLocaleString("en")}.`];
+    return { json: entries, lines: (screen) => [...before, ...(entries.length === 0 ? ["No event matches."] : entries.map((row) => line(row, screen)))] };
   } finally {
     database.close();
   }
