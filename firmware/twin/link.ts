@@ -73,6 +73,8 @@ export interface Standing {
   seenIncarnationBefore(unit: number): number;
   /** A new start of the peer was accepted. `seen`: highest incarnation of ours that it knows. */
   greeted(unit: number, incarnation: number, seen: number, nowMicros: number): void;
+  /** Records flow from now on: the peer lives, whenever the next look at liveness is due. */
+  linked(unit: number, nowMicros: number): void;
   /** A heartbeat's body. */
   beat(unit: number, view: DataView, body: number, nowMicros: number): void;
   /** Writes the records that `unit` lacks as whole records at `at`; returns their bytes, at most `roomBytes`. */
@@ -351,6 +353,7 @@ export class Link implements Channel, Opened {
     this.setMtu(unit, probe.mtuBytes);
     const fresh = this.isFresh[unit] === 1;
     this.isFresh[unit] = 0;
+    this.standing.linked(unit, this.nowMicros);
     this.receiver?.associated(unit, fresh);
   }
 

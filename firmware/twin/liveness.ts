@@ -97,6 +97,11 @@ export class Liveness {
     for (let k = 0; k < this.peers.length; k = (k + 1) | 0) this.judge(this.peers[k] as number, nowMicros);
   }
 
+  /** The twin path works both ways as of now: alive at once, not at the next look. */
+  linked(unit: number, nowMicros: number): void {
+    this.judge(unit, nowMicros);
+  }
+
   /** ABSENT, ALIVE, DEAD or PARTITIONED. */
   state(unit: number): number {
     return this.states[unit] as number;

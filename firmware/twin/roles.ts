@@ -159,12 +159,7 @@ export class Roles implements Standing {
   /** Each breath, after liveness. */
   tick(nowMicros: number): void {
     this.nowMicros = nowMicros;
-    const liveness = this.liveness as Liveness;
-    if (this.livenessChanges !== liveness.changes) {
-      this.livenessChanges = liveness.changes;
-      for (let k = 0; k < this.peers.length; k = (k + 1) | 0) this.lookAt(this.peers[k] as number);
-      this.recompute();
-    }
+    this.look();
     if (this.rejoining) {
       this.rejoinStep(nowMicros);
       if (this.rejoining) return;
@@ -230,6 +225,16 @@ export class Roles implements Standing {
     this.recompute();
   }
 
+  /**
+   * Before `associated` is told: sweeps begin there, and they ask who decides for each row. With the peer still held for dead or
+   * partitioned they would pass over what is to be offered to it, and over what its sweep ends.
+   */
+  linked(unit: number, nowMicros: number): void {
+    this.nowMicros = nowMicros;
+    (this.liveness as Liveness).linked(unit, nowMicros);
+    this.look();
+  }
+
   beat(unit: number, view: DataView, body: number, nowMicros: number): void {
     this.nowMicros = nowMicros;
     const role = view.getUint8(body + B_ROLE);
@@ -251,6 +256,15 @@ export class Roles implements Standing {
   record(_from: number, type: number, _flags: number, view: DataView, body: number, bodyBytes: number, nowMicros: number): void {
     if (type !== RECORD_SUCCESSION || bodyBytes < SUCCESSION_BYTES) return;
     this.applySuccession(view.getInt32(body), view.getInt32(body + 4), view.getUint32(body + 8), nowMicros);
+  }
+
+  /** Takes in what liveness found since the last look. */
+  private look(): void {
+    const liveness = this.liveness as Liveness;
+    if (this.livenessChanges === liveness.changes) return;
+    this.livenessChanges = liveness.changes;
+    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) this.lookAt(this.peers[k] as number);
+    this.recompute();
   }
 
   /** A peer's state changed: who died, in which incarnation? One that comes back in a later one did not die in that. */

@@ -18,6 +18,7 @@ export function steadyStanding(): Standing {
     seenIncarnation: () => 0,
     seenIncarnationBefore: () => 0,
     greeted: () => {},
+    linked: () => {},
     beat: () => {},
     append: () => 0,
     record: () => {},

@@ -1,6 +1,8 @@
 // Alive, dead or partitioned: what each kind of silence is taken for.
 
 import { test } from "tap";
+import { OWNER_ELSEWHERE } from "../../firmware/fastpath/partner.ts";
+import { ownerWord } from "../../firmware/fastpath/sessions.ts";
 import { ABSENT, ALIVE, DEAD, PARTITIONED } from "../../firmware/twin/liveness.ts";
 import { MemberBrain, type MemberOptions } from "./brains.ts";
 import { Wire } from "./wire.ts";
@@ -52,6 +54,26 @@ test("a cut of the twin link alone is a partition, healing ends it", async (t) =
   wire.run(100);
   t.same([a.liveness.state(B), b.liveness.state(A)], [ALIVE, ALIVE]);
   t.match(a.told.slice(-2), ["lost 3", "associated 3"], "the same start, so nothing is fresh");
+});
+
+test("a peer is alive, and decides for its rows, before its association is told", async (t) => {
+  const { wire, a, b } = living(3);
+  const seen: unknown[] = [];
+  for (const [brain, peer, word] of [
+    [a, B, ownerWord(B, 4 + B)],
+    [b, A, ownerWord(A, 4 + A)],
+  ] as const)
+    brain.associated = (unit) => seen.push([unit, brain.liveness.state(peer), brain.roles.disposition(word)]);
+  wire.cut([wire.twin], true);
+  wire.run(1_000);
+  t.same([a.liveness.state(B), b.liveness.state(A)], [PARTITIONED, PARTITIONED]);
+  wire.cut([wire.twin], false);
+  wire.run(100);
+  const expected = [
+    [A, ALIVE, OWNER_ELSEWHERE | (A << 8)],
+    [B, ALIVE, OWNER_ELSEWHERE | (B << 8)],
+  ];
+  t.same(seen.sort(), expected, "a sweep begins there, and asks for each row");
 });
 
 test("W5: a one-way cut of the twin link is a partition on both sides", async (t) => {
