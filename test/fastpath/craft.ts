@@ -95,7 +95,19 @@ export function plan(
 }
 
 export function rule(number: number, parts: Partial<PlannedRule> = {}): PlannedRule {
-  return { number, name: `rule ${number}`, fromZones: [], toZones: [], sources: [], destinations: [], services: [], action: "permit", log: false, idleMillis: 0, ...parts };
+  return {
+    number,
+    name: `rule ${number}`,
+    fromZones: [],
+    toZones: [],
+    sources: [],
+    destinations: [],
+    services: [],
+    action: "permit",
+    log: false,
+    idleMillis: 0,
+    ...parts,
+  };
 }
 
 export interface Crafted {
