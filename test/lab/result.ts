@@ -30,6 +30,9 @@ export const STACK_NAMES = [
   "stack-mtu-own",
   "stack-traceroute",
   "stack-loss",
+  "stack-datagrams",
+  "syn-flood",
+  "syn-flood-asymmetric",
 ] as const;
 export type StackName = (typeof STACK_NAMES)[number];
 

@@ -76,10 +76,13 @@ export class Unit {
     return pid;
   }
 
-  /** What the dataplane has in memory for itself, in bytes: without program files, and without the tables, whose size is fixed at start. */
+  /**
+   * Memory that the dataplane has asked for to write, in bytes: heap and what it reserves at start, used or not. Resident memory
+   * would grow when a page that was reserved at start is first used.
+   */
   ownMemoryBytes(): number {
     const status = readFileSync(`/proc/${this.dataplane}/status`, "utf8");
-    return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1_024;
+    return Number(/^VmData:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1_024;
   }
 
   /** Kills every process of the unit with SIGKILL. Its memory stays, as after a crash of the whole system's software. */

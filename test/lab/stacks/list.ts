@@ -2,6 +2,8 @@
 
 import type { LabOptions } from "../configuration.ts";
 import type { Scenario } from "../scenarios.ts";
+import { datagrams } from "./datagrams.ts";
+import { synFlood } from "./flood.ts";
 import { IDLE_OPTIONS, idle } from "./idle.ts";
 import { loss } from "./loss.ts";
 import { NARROW_PORT_OPTIONS, narrowPort, pathMtu } from "./path-mtu.ts";
@@ -30,4 +32,23 @@ export const STACKS: readonly Scenario[] = [
     run: traceroute,
   },
   { name: "stack-loss", sentence: "Linux's TCP on a line that loses 1 % and reorders 1 %: no segment is taken for an intruder's.", options: ROUTED, run: loss },
+  {
+    name: "stack-datagrams",
+    sentence: "Large UDP datagrams come back whole, as fragments, through one unit and through both.",
+    options: ROUTED,
+    run: datagrams,
+    cannotPassYet: "fragments are not reassembled virtually yet",
+  },
+  {
+    name: "syn-flood",
+    sentence: "A SYN flood at half the rate that forwarding alone sustains, through the unit that carries transfers.",
+    options: ROUTED,
+    run: (lab) => synFlood(lab, "B"),
+  },
+  {
+    name: "syn-flood-asymmetric",
+    sentence: "The same with the flood entering through A1 and its answers through B1.",
+    options: ROUTED,
+    run: (lab) => synFlood(lab, "A"),
+  },
 ];
