@@ -19,8 +19,6 @@ export interface Scenario {
   readonly sentence: string;
   readonly options: LabOptions;
   readonly run: (lab: Lab) => Promise<Measured>;
-  /** Why it cannot pass yet. It runs all the same; once it passes, the run fails until this line is taken away. */
-  readonly cannotPassYet?: string;
 }
 
 /** A scenario did not show what it should. */

@@ -37,7 +37,6 @@ export const STACKS: readonly Scenario[] = [
     sentence: "Large UDP datagrams come back whole, as fragments, through one unit and through both.",
     options: ROUTED,
     run: datagrams,
-    cannotPassYet: "fragments are not reassembled virtually yet",
   },
   {
     name: "syn-flood",
