@@ -220,7 +220,9 @@ function checkRest(
   }
   const wrong = checkTransport(view, words, at, l4, l4Bytes, protocol, fragment === 0);
   if (wrong !== 0) return fragment !== 0 && wrong === BAD_TRANSPORT ? FRAGMENT_INVALID : wrong; // RFC 1858 §3.2.1, RFC 7112 §5
-  if (checksums && fragment === 0 && !sumIsRight(view, words, at, l3, l4, l4Bytes, protocol)) return BAD_CHECKSUM;
+  // N5 (RFC 5508 REQ-3): an ICMP error's is verified under any configuration.
+  if ((checksums || isIcmpError(view, words, at, l4, protocol)) && fragment === 0 && !sumIsRight(view, words, at, l3, l4, l4Bytes, protocol))
+    return BAD_CHECKSUM;
   return setPorts(view, words, at, l4, l4Bytes, protocol);
 }
 
@@ -242,6 +244,11 @@ function checkTransport(view: DataView, words: Int32Array, at: number, l4: numbe
 /** ICMP in IPv4, ICMPv6 in IPv6; the other way round it is only a protocol number. */
 function isIcmp(words: Int32Array, at: number, protocol: number): boolean {
   return protocol === (((words[at + P_FLAGS] as number) & PACKET_IPV6) !== 0 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP);
+}
+
+function isIcmpError(view: DataView, words: Int32Array, at: number, l4: number, protocol: number): boolean {
+  if (!isIcmp(words, at, protocol)) return false;
+  return (protocol === PROTOCOL_ICMPV6 ? ICMPV6_KINDS : ICMP_KINDS)[view.getUint8(l4 + ICMP_TYPE)] === KIND_ERROR;
 }
 
 /** T7. UDP without a checksum is IPv4 only (RFC 768, RFC 8200 §8.1). */
