@@ -137,7 +137,8 @@ export class Datagrams {
 
   /** Nothing was missing for long if all came by this site: so fragments may come by the other one, and are gathered there. */
   private sendAway(datagram: number, nowMillis: number): void {
-    const { fragments, partner } = this;
+    const fragments = this.fragments;
+    const partner = this.partner;
     if (!fragments.isFromWire(datagram)) return;
     while (fragments.heads[datagram] !== NONE) {
       // Asked before it is taken out: what the twin does not take waits on here.
@@ -150,7 +151,9 @@ export class Datagrams {
 
   /** All fragments are there: judged once, then each goes the way of the whole. */
   private complete(datagram: number): void {
-    const { fragments, judge, sessions } = this;
+    const fragments = this.fragments;
+    const judge = this.judge;
+    const sessions = this.sessions;
     const rows = fragments.rows;
     const slot = fragments.firsts[datagram] as number;
     const first = slot * PACKET_WORDS;
@@ -179,7 +182,8 @@ export class Datagrams {
 
   /** What check() could not see of a part: the transport's own length, and its checksum (T7). A drop reason, 0 = none. */
   private fault(datagram: number, slot: number): number {
-    const { fragments, view } = this;
+    const fragments = this.fragments;
+    const view = this.view;
     const row = slot * PACKET_WORDS;
     const rows = fragments.rows;
     const protocol = rows[row + P_PROTOCOL] as number;
@@ -212,7 +216,7 @@ export class Datagrams {
    * longer than a session takes to be known here, so they are judged here, without asking.
    */
   private setOrigin(datagram: number, first: number): void {
-    const { fragments } = this;
+    const fragments = this.fragments;
     const rows = fragments.rows;
     const ingress = rows[first + P_INGRESS];
     for (let k = fragments.heads[datagram] as number; k !== NONE; k = fragments.next[k] as number) {
@@ -228,7 +232,8 @@ export class Datagrams {
 
   /** The whole goes to the twin with a question, part by part. HELD: it went; else what the policy says, as nobody can be asked. */
   private query(datagram: number, first: number): number {
-    const { fragments, partner } = this;
+    const fragments = this.fragments;
+    const partner = this.partner;
     const rows = fragments.rows;
     const answer = partner.query(rows, (fragments.heads[datagram] as number) * PACKET_WORDS);
     if (answer !== QUERY_SENT) {
@@ -245,7 +250,8 @@ export class Datagrams {
 
   /** Every fragment goes the way of the whole. */
   private act(datagram: number, first: number, verdict: number): void {
-    const { fragments, emitter } = this;
+    const fragments = this.fragments;
+    const emitter = this.emitter;
     const rows = fragments.rows;
     const found = rows[first + P_FOUND] as number;
     if (verdict === POLICY_REJECT) this.replies.reject(rows, first);

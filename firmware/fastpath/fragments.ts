@@ -28,6 +28,7 @@ import {
   FRAGMENTS_HELD_PER_SOURCE,
   FRAGMENTS_PER_DATAGRAM,
 } from "../limits.ts";
+import { AgeLists } from "./memory/age-lists.ts";
 import { HashIndex } from "./memory/index.ts";
 import type { Outlet } from "./outlet.ts";
 import {
@@ -110,6 +111,8 @@ export class Fragments {
   private readonly freeDatagrams = new Int32Array(FRAGMENT_DATAGRAMS);
   private freeDatagramCount = FRAGMENT_DATAGRAMS;
   private readonly index = new HashIndex(FRAGMENT_DATAGRAMS * INDEX_SLOTS);
+  private readonly byAge = new AgeLists(FRAGMENT_DATAGRAMS, 1);
+  private readonly bySource = new AgeLists(FRAGMENT_DATAGRAMS, FRAGMENT_SOURCES);
   private readonly datagramsOf = new Int32Array(FRAGMENT_SOURCES);
   private readonly heldOf = new Int32Array(FRAGMENT_SOURCES);
 
@@ -168,7 +171,8 @@ export class Fragments {
 
   /** Key and place of the fragment; false when the whole would be longer than a datagram can be (F5). */
   private measure(words: Int32Array, at: number): boolean {
-    const { view, key } = this;
+    const view = this.view;
+    const key = this.key;
     const ip = words[at + P_L3] as number;
     const zoneAndDomain = (words[at + P_FLOW] as number) & ~0xff;
     let headerBytes: number;
@@ -217,8 +221,8 @@ export class Fragments {
   /** A new datagram for the key in hand; the oldest of its source, or of all, gives way to it. */
   private open(hash: number, nowMillis: number): number {
     const source = this.sourceSlot();
-    if ((this.datagramsOf[source] as number) >= FRAGMENT_DATAGRAMS_PER_SOURCE) this.evict(this.oldest(source, NONE, 0));
-    if (this.freeDatagramCount === 0) this.evict(this.oldest(NONE, NONE, 0));
+    if ((this.datagramsOf[source] as number) >= FRAGMENT_DATAGRAMS_PER_SOURCE) this.evict(this.bySource.oldest(source, NONE));
+    if (this.freeDatagramCount === 0) this.evict(this.byAge.oldest(0, NONE));
     const datagram = this.freeDatagrams[this.freeDatagramCount - 1] as number;
     if (!this.index.insert(hash, datagram)) return NONE;
     this.freeDatagramCount = (this.freeDatagramCount - 1) | 0;
@@ -235,13 +239,16 @@ export class Fragments {
     this.since[datagram] = nowMillis;
     this.lifetimes[datagram] = this.key[2] === V4_MAPPED && this.key[0] === 0 && this.key[1] === 0 ? FRAGMENT_MILLIS_V4 : FRAGMENT_MILLIS_V6;
     this.sources[datagram] = source;
+    this.byAge.append(0, datagram);
+    this.bySource.append(source, datagram);
     this.datagramsOf[source] = ((this.datagramsOf[source] as number) + 1) | 0;
     return datagram;
   }
 
   /** Where the counts of this source lie: its address, or its /64. */
   private sourceSlot(): number {
-    const { key, sourceKey } = this;
+    const key = this.key;
+    const sourceKey = this.sourceKey;
     const v4 = key[2] === V4_MAPPED && key[0] === 0 && key[1] === 0;
     for (let k = 0; k < 4; k = (k + 1) | 0) sourceKey[k] = v4 || k < 2 ? (key[k] as number) : 0;
     return this.hasher.hash(sourceKey, 0) & (FRAGMENT_SOURCES - 1);
@@ -250,7 +257,10 @@ export class Fragments {
   /** Does the fragment in hand contradict what is there? 0, DUPLICATE, or what its datagram dies of. */
   private conflict(datagram: number, last: boolean): number {
     const total = this.totals[datagram] as number;
-    const { start, end, starts, ends } = this;
+    const start = this.start;
+    const end = this.end;
+    const starts = this.starts;
+    const ends = this.ends;
     let farthest = 0;
     for (let slot = this.heads[datagram] as number; slot !== NONE; slot = this.next[slot] as number) {
       const from = starts[slot] as number;
@@ -268,29 +278,20 @@ export class Fragments {
 
   /** The same bytes as in `slot`; the places are the same. */
   private repeats(slot: number): boolean {
-    const { bytes, body } = this;
+    const bytes = this.bytes;
+    const body = this.body;
     const other = this.bodies[slot] as number;
     const length = (this.end - this.start) | 0;
     for (let k = 0; k < length; k = (k + 1) | 0) if (bytes[body + k] !== bytes[other + k]) return false;
     return true;
   }
 
-  /** A frame more for this datagram: others, older ones, give way. False: none could. */
+  /** A frame more for this datagram: older ones give way, those too that only remember a death. False: there is no other. */
   private makeRoom(datagram: number): boolean {
     const source = this.sources[datagram] as number;
-    while ((this.heldOf[source] as number) >= FRAGMENTS_HELD_PER_SOURCE) if (!this.evict(this.oldest(source, datagram, 1))) return false;
-    while (this.freeSlotCount === 0) if (!this.evict(this.oldest(NONE, datagram, 1))) return false;
+    while ((this.heldOf[source] as number) >= FRAGMENTS_HELD_PER_SOURCE) if (!this.evict(this.bySource.oldest(source, datagram))) return false;
+    while (this.freeSlotCount === 0) if (!this.evict(this.byAge.oldest(0, datagram))) return false;
     return true;
-  }
-
-  /** The oldest datagram of a source (NONE: of all) but `except` that holds at least `least` frames. A look at all of them: only limits lead here. */
-  private oldest(source: number, except: number, least: number): number {
-    let found = NONE;
-    for (let k = 0; k < FRAGMENT_DATAGRAMS; k = (k + 1) | 0) {
-      if (this.states[k] === FREE || k === except || (this.counts[k] as number) < least || (source !== NONE && this.sources[k] !== source)) continue;
-      if (found === NONE || (((this.since[k] as number) - (this.since[found] as number)) | 0) < 0) found = k;
-    }
-    return found;
   }
 
   private evict(datagram: number): boolean {
@@ -357,6 +358,8 @@ export class Fragments {
     this.index.remove(this.hashes[datagram] as number, datagram);
     this.states[datagram] = FREE;
     const source = this.sources[datagram] as number;
+    this.byAge.remove(0, datagram);
+    this.bySource.remove(source, datagram);
     this.datagramsOf[source] = ((this.datagramsOf[source] as number) - 1) | 0;
     this.freeDatagrams[this.freeDatagramCount] = datagram;
     this.freeDatagramCount = (this.freeDatagramCount + 1) | 0;
