@@ -1,0 +1,115 @@
+// npm run mutate [-- --ids F5,T1] [--verbose]
+//
+// Switches one rule after another off (mutations.ts) in a scratch copy of what is committed, runs the tests that cite the rule's
+// ids, and prints which of them fail. A rule whose absence no test of each of its ids notices has survived: that fails.
+
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Citation, citations } from "../requirements.ts";
+import { MUTATIONS, type Mutation } from "./mutations.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+/** These make namespaces and processes, or run for long: the rules that they show have other tests too. */
+const LEFT_OUT = ["test/lab/", "test/hal/linux/", "test/fuzz/", "test/manager/"];
+const JOBS = 2;
+const LIMIT_MILLIS = 120_000;
+/** What plays scripts. */
+const PLAYERS = { evasions: "test/evasions.test.ts", other: "test/scripts/scripts.test.ts" };
+
+interface Run {
+  readonly file: string;
+  readonly names: readonly string[];
+}
+
+const { values } = parseArgs({ options: { ids: { type: "string" }, verbose: { type: "boolean", default: false } } });
+
+/** The files to run for some ids, each with the names of the tests that are wanted. */
+function runsFor(ids: readonly string[], all: readonly Citation[]): readonly Run[] {
+  const wanted = all.filter((citation) => citation.ids.some((id) => ids.includes(id)) && !LEFT_OUT.some((folder) => citation.file.startsWith(folder)));
+  const files = Map.groupBy(wanted, ({ file }) => (!file.endsWith(".packets") ? file : file.endsWith("evasions.packets") ? PLAYERS.evasions : PLAYERS.other));
+  return [...files].map(([file, tests]) => ({ file, names: tests.map(({ name }) => name) }));
+}
+
+/** Names of the tests that fail; a file that breaks altogether fails with all of its wanted tests. */
+async function failing(scratch: string, { file, names }: Run): Promise<readonly string[]> {
+  const starts = names.map((name) => name.split("${")[0]?.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&"));
+  const vectors = process.env["TWINWALL_VECTORS"] ?? join(ROOT, "../shared/vectors");
+  const env = { ...process.env, TAP_GREP: `/^(?:${starts.join("|")})/`, TWINWALL_VECTORS: vectors, NODE_COMPILE_CACHE: join(scratch, ".compiled") };
+  const child = spawn(process.execPath, [file], { cwd: scratch, env, stdio: ["ignore", "pipe", "ignore"], timeout: LIMIT_MILLIS, killSignal: "SIGKILL" });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  const failed = [...text.matchAll(/^not ok \d+ - (.*?)(?: # time=.*)?$/gm)].map((match) => match[1] as string);
+  const named = failed.filter((name) => names.some((wanted) => name.startsWith(wanted.split("${")[0] as string)));
+  return code !== 0 && named.length === 0 ? names.map((name) => `${name} (the file broke)`) : named;
+}
+
+/** Runs a few at a time. */
+async function failingOf(scratch: string, runs: readonly Run[]): Promise<readonly string[]> {
+  const waiting = [...runs];
+  const found: string[] = [];
+  const worker = async (): Promise<void> => {
+    for (let run = waiting.shift(); run !== undefined; run = waiting.shift()) found.push(...(await failing(scratch, run)));
+  };
+  await Promise.all(Array.from({ length: JOBS }, worker));
+  return found;
+}
+
+/** Puts the mutation into the scratch copy; returns what undoes it. */
+function apply(scratch: string, { file, find, replace, rule }: Mutation): () => void {
+  const path = join(scratch, file);
+  const text = readFileSync(path, "utf8");
+  if (text.split(find).length !== 2) throw new Error(`mutations.ts is stale: "${rule}" looks for a text that ${file} has ${text.split(find).length - 1} times`);
+  writeFileSync(
+    path,
+    text.replace(find, () => replace),
+  );
+  return () => writeFileSync(path, text);
+}
+
+function makeScratch(): string {
+  const scratch = join(mkdtempSync(join(tmpdir(), "twinwall-mutate-")), "copy");
+  execFileSync("git", ["worktree", "add", "--quiet", "--detach", scratch, "HEAD"], { cwd: ROOT });
+  for (const folder of ["node_modules", "build"]) if (existsSync(join(ROOT, folder))) symlinkSync(join(ROOT, folder), join(scratch, folder));
+  return scratch;
+}
+
+function removeScratch(scratch: string): void {
+  execFileSync("git", ["worktree", "remove", "--force", scratch], { cwd: ROOT });
+  rmSync(join(scratch, ".."), { recursive: true, force: true });
+}
+
+async function main(): Promise<number> {
+  const ids = values.ids?.split(",");
+  const wanted = ids === undefined ? MUTATIONS : MUTATIONS.filter((mutation) => mutation.ids.some((id) => ids.includes(id)));
+  const scratch = makeScratch();
+  try {
+    const all = citations(scratch);
+    const idsOfTest = (name: string): readonly string[] => all.find((citation) => name.startsWith(citation.name.split("${")[0] as string))?.ids ?? [];
+    let survived = 0;
+    console.log("| ids | rule switched off | tests that fail |\n| --- | --- | --- |");
+    for (const mutation of wanted) {
+      const runs = runsFor(mutation.ids, all);
+      const undo = apply(scratch, mutation);
+      const failed = await failingOf(scratch, runs);
+      undo();
+      const unnoticed = mutation.ids.filter((id) => !failed.some((name) => idsOfTest(name).includes(id)));
+      if (unnoticed.length > 0) survived++;
+      const shown = values.verbose ? failed.join("; ") : `${failed.length}: ${failed[0]?.slice(0, 100) ?? ""}`;
+      console.log(
+        `| ${mutation.ids.join(" ")} | ${mutation.rule} | ${unnoticed.length > 0 ? `**SURVIVED for ${unnoticed.join(" ")}** ` : ""}${failed.length > 0 ? shown : ""} |`,
+      );
+    }
+    console.log(`\n${wanted.length} rules switched off one by one, ${survived} of them unnoticed`);
+    return survived === 0 ? 0 : 1;
+  } finally {
+    removeScratch(scratch);
+  }
+}
+
+process.exitCode = await main();
