@@ -32,7 +32,6 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (session < 0) return this.refused(words, at, EVENT_TABLE_FULL, TABLE_FULL);",
     "if (session < 0) return FORWARD;",
   ),
-  mutation("a faulty packet goes no further", "F1", ENGINE, "else if (words[at + P_FAULT] !== 0) this.faulty(words, at);", ""),
 
   mutation("rules look at zones", "F2", POLICY, "this.zonePair(fromZone, toZone),", "this.zonePair(toZone, fromZone),"),
   mutation("rules look at the source", "F2", POLICY, "this.sourceIntervals.find(words, at),", "this.sourceIntervals.find(words, at + T_DESTINATION),"),
