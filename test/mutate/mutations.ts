@@ -13,6 +13,8 @@ export interface Mutation {
 const F = "firmware/fastpath/";
 const CHECK = `${F}check.ts`;
 const ENGINE = `${F}engine.ts`;
+const DATAGRAMS = `${F}datagrams.ts`;
+const FRAGMENTS = `${F}fragments.ts`;
 const HALF_OPEN = `${F}half-open.ts`;
 const JUDGE = `${F}judge.ts`;
 const POLICY = `${F}policy.ts`;
@@ -310,6 +312,87 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (bytes < OPTION_BYTES_LEAST) return 0;",
   ),
   mutation("Router Alert passes", "V3", `${F}wire/ipv4.ts`, "optionTable([OPTION_ROUTER_ALERT])", "optionTable([])"),
+
+  mutation("fragments that overlap", "V4 V5", FRAGMENTS, "if (start < to && end > from) {", "if (start < to && end > from && total === -2) {"),
+  mutation("a repeated fragment must bring the same bytes", "V4 V5", FRAGMENTS, "&& last === lasts && this.repeats(slot) ?", "&& last === lasts ?"),
+  mutation(
+    "a datagram that has died stays dead",
+    "V4 V5",
+    FRAGMENTS,
+    "if (this.states[datagram] === DEAD) return DROP | ((this.reasons[datagram] as number) << 8);",
+    "if (this.states[datagram] === DEAD) this.states[datagram] = GATHERING;",
+  ),
+  mutation(
+    "fragments in any order",
+    "N8",
+    FRAGMENTS,
+    "if (wrong === DUPLICATE) return DROP | (DUPLICATE << 8);",
+    "if (wrong === DUPLICATE || this.start !== this.covered[datagram]) return DROP | (DUPLICATE << 8);",
+  ),
+  mutation(
+    "what repeats a fragment does not kill",
+    "N8",
+    FRAGMENTS,
+    "if (wrong === DUPLICATE) return DROP | (DUPLICATE << 8);",
+    "if (wrong === DUPLICATE) return this.kill(datagram, OVERLAP);",
+  ),
+  mutation(
+    "two ends, bytes behind the end",
+    "F5",
+    FRAGMENTS,
+    "if (total !== NONE && (last || end > total)) return INVALID;\n    if (last && farthest > end) return INVALID;",
+    "",
+  ),
+  mutation(
+    "what waits for too long is given up",
+    "V4",
+    FRAGMENTS,
+    ">= (this.lifetimes[datagram] as number);",
+    ">= (this.lifetimes[datagram] as number) * 1_000;",
+  ),
+  mutation(
+    "datagrams per source are bounded",
+    "V4",
+    FRAGMENTS,
+    "if ((this.datagramsOf[source] as number) >= FRAGMENT_DATAGRAMS_PER_SOURCE) this.evict(this.oldest(source, NONE, 0));",
+    "",
+  ),
+  mutation(
+    "frames per source are bounded",
+    "V4",
+    FRAGMENTS,
+    "while ((this.heldOf[source] as number) >= FRAGMENTS_HELD_PER_SOURCE) if (!this.evict(this.oldest(source, datagram, 1))) return false;",
+    "",
+  ),
+  mutation(
+    "an atomic fragment is a datagram",
+    "V4",
+    CHECK,
+    "view.getUint16(l3 + fragmentAt + FRAGMENT_OFFSET) & 0xfff9;",
+    "(view.getUint16(l3 + fragmentAt + FRAGMENT_OFFSET) & 0xfff9) || 1;",
+  ),
+  mutation(
+    "the first fragment holds the header chain",
+    "V4 F5",
+    CHECK,
+    "if (wrong !== 0) return fragment !== 0 && wrong === BAD_TRANSPORT ? FRAGMENT_INVALID : wrong;",
+    "if (wrong !== 0) return fragment !== 0 && wrong === BAD_TRANSPORT ? 0 : wrong;",
+  ),
+  mutation(
+    "the checksum of a datagram in fragments",
+    "T7",
+    DATAGRAMS,
+    "return fold(sum) === 0xffff ? 0 : BAD_CHECKSUM;",
+    "return fold(sum) === 0xffff ? 0 : 0;",
+  ),
+  mutation("fragments follow their datagram's session", "W3", DATAGRAMS, "else if (isOwnerNamed) this.toOwner(row, found >>> 1, owner);", ""),
+  mutation(
+    "fragments by both sites are gathered at one",
+    "W3",
+    DATAGRAMS,
+    "else if (away && fragments.isWaiting(datagram, nowMillis, FRAGMENT_GATHER_MILLIS)) this.sendAway(datagram, nowMillis);",
+    "",
+  ),
 
   mutation(
     "the owner decides, wherever a packet arrives",
