@@ -58,6 +58,7 @@ function options(): { memory: string; data: string; plan: string } {
 }
 
 function run(): void {
+  const parent = process.ppid;
   assertLimits();
   const { memory, data, plan } = options();
   mkdirSync(data, { recursive: true, mode: 0o700 });
@@ -70,7 +71,6 @@ function run(): void {
     names: () => namesOfPlanFile(plan),
     attach: () => (tries++ % ATTACH_EVERY === 0 ? attach(memory) : undefined),
   });
-  const parent = process.ppid;
   let stopping = false;
   const stop = (): void => {
     stopping = true;

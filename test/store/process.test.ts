@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -117,7 +118,7 @@ test("a store ends when its parent ends", async (t) => {
     }
   };
   t.ok(lives());
-  await pause(500);
+  t.ok(await until(() => existsSync(join(data, "store.db"))), "it is at work, and knows its parent");
   parent.kill("SIGKILL");
   t.ok(await until(() => !lives()), "it is gone");
 });
