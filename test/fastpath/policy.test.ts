@@ -89,20 +89,22 @@ const edges = (most: number) =>
 const anyService = fc.record({ protocol: anyProtocol, ports: edges(65_535), codes: edges(255) });
 const someOf = <T>(one: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 1, arbitrary: fc.constant<T[]>([]) }, { weight: 2, arbitrary: fc.array(one, { minLength: 1, maxLength: 3 }) });
-const anyRules = fc
-  .array(
-    fc.record({
-      fromZones: someOf(anyZone),
-      toZones: someOf(anyZone),
-      sources: someOf(anyPrefix),
-      destinations: someOf(anyPrefix),
-      services: someOf(anyService),
-      action: fc.constantFrom("permit", "deny", "reject"),
-      log: fc.boolean(),
-    }),
-    { maxLength: 80 },
-  )
-  .map((parts) => parts.map((part, k) => rule(k + 1, part)));
+const rulesOf = (minLength: number, maxLength: number) =>
+  fc
+    .array(
+      fc.record({
+        fromZones: someOf(anyZone),
+        toZones: someOf(anyZone),
+        sources: someOf(anyPrefix),
+        destinations: someOf(anyPrefix),
+        services: someOf(anyService),
+        action: fc.constantFrom("permit", "deny", "reject"),
+        log: fc.boolean(),
+      }),
+      { minLength, maxLength, ...(minLength > 0 && { size: "max" }) },
+    )
+    .map((parts) => parts.map((part, k) => rule(k + 1, part)));
+const anyRules = rulesOf(0, 80);
 const anyPort = fc.constantFrom(0, 1, 79, 80, 81, 768, 2_048, 2_049, 32_768, 65_535);
 const anyFlow = fc.record({
   from: anyZone,
@@ -124,6 +126,21 @@ test("F7 F8: the compiled policy decides as the list read from the top does", as
     }),
     { seed: 7, numRuns: 400 },
   );
+});
+
+test("F7 F8: so it does with lists of several words and several blocks of bits", async () => {
+  for (const [least, most, numRuns] of [
+    [100, 300, 40],
+    [1_500, 2_500, 2],
+  ] as const) {
+    fc.assert(
+      fc.property(rulesOf(least, most), fc.array(anyFlow, { minLength: 30, maxLength: 60, size: "max" }), (rules, flows) => {
+        const policy = new Policy(rules, 1);
+        for (const flow of flows) if (policy.decide(packet(flow), 0, flow.to) !== naive(rules, flow)) throw new Error(JSON.stringify(flow));
+      }),
+      { seed: 9, numRuns, endOnFailure: true },
+    );
+  }
 });
 
 test("a packet could be permitted when it or the packet that it answers is", async () => {

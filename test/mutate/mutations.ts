@@ -1,6 +1,9 @@
 // Each rule that can be switched off, and how: the text in the source that is the rule, what stands there instead, and the ids
 // whose tests must notice. `find` must occur exactly once in its file; a list that has grown stale fails.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
 export interface Mutation {
   /** The rule that is switched off. */
   readonly rule: string;
@@ -20,6 +23,12 @@ const JUDGE = `${F}judge.ts`;
 const POLICY = `${F}policy.ts`;
 const SANITY = `${F}sanity.ts`;
 const TCP = `${F}track/tcp.ts`;
+
+/** Why a mutation does not fit the sources under `root`; empty when it does. */
+export function staleness({ rule, file, find }: Mutation, root: string): readonly string[] {
+  const times = readFileSync(join(root, file), "utf8").split(find).length - 1;
+  return times === 1 ? [] : [`mutations.ts is stale: "${rule}" looks for a text that ${file} has ${times} times: ${find}`];
+}
 
 function mutation(rule: string, ids: string, file: string, find: string, replace: string): Mutation {
   return { rule, ids: ids.split(" "), file, find, replace };
