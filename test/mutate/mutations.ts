@@ -245,13 +245,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "} else if (direction === 1) return BAD_STATE;",
   ),
   mutation("an established session may rest for two hours", "T6", JUDGE, "? this.idleOf(row, this.idle.tcpEstablished)", "? this.idle.tcpOpening"),
-  mutation(
-    "TCP, UDP and ICMP checksums",
-    "T7",
-    CHECK,
-    "!sumIsRight(view, words, at, l3, l4, l4Bytes, protocol)) return BAD_CHECKSUM;",
-    "!sumIsRight(view, words, at, l3, l4, l4Bytes, protocol)) return 0;",
-  ),
+  mutation("TCP, UDP and ICMP checksums", "T7", CHECK, "return BAD_CHECKSUM;\n  return setPorts", "return 0;\n  return setPorts"),
   mutation(
     "UDP without a checksum, IPv6",
     "T7",
@@ -259,8 +253,15 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (view.getUint16(l4 + UDP_CHECKSUM) === 0) return !v6;",
     "if (view.getUint16(l4 + UDP_CHECKSUM) === 0) return true;",
   ),
-  mutation("checksums are a setting", "T7", CHECK, "if (checksums && fragment === 0 &&", "if (fragment === 0 &&"),
+  mutation("checksums are a setting", "T7", CHECK, "if ((checksums || isIcmpError(", "if ((checksums || !isIcmpError("),
 
+  mutation(
+    "UDP rests for two minutes, and for five when it was answered",
+    "N2",
+    JUDGE,
+    "if (((i[row + S_STATE] as number) & 0xff) === UDP_BOTH_WAYS) i[row + S_IDLE_LIMIT] = this.idleOf(row, this.idle.udpBothWays);",
+    "",
+  ),
   mutation("an ICMP query rests a minute", "N3", "firmware/limits.ts", "icmpQuery: 60_000,", "icmpQuery: 6_000,"),
   mutation(
     "an ICMP answer is not taken for a question",
@@ -363,14 +364,14 @@ export const MUTATIONS: readonly Mutation[] = [
     "datagrams per source are bounded",
     "V4",
     FRAGMENTS,
-    "if ((this.datagramsOf[source] as number) >= FRAGMENT_DATAGRAMS_PER_SOURCE) this.evict(this.oldest(source, NONE, 0));",
+    "if ((this.datagramsOf[source] as number) >= FRAGMENT_DATAGRAMS_PER_SOURCE) this.evict(this.bySource.oldest(source, NONE));",
     "",
   ),
   mutation(
     "frames per source are bounded",
     "V4",
     FRAGMENTS,
-    "while ((this.heldOf[source] as number) >= FRAGMENTS_HELD_PER_SOURCE) if (!this.evict(this.oldest(source, datagram, 1))) return false;",
+    "while ((this.heldOf[source] as number) >= FRAGMENTS_HELD_PER_SOURCE) if (!this.evict(this.bySource.oldest(source, datagram))) return false;",
     "",
   ),
   mutation(
