@@ -1,4 +1,4 @@
-// A million damaged packets, always the same ones. Longer: node test/fuzz/parsers.ts --minutes 60
+// A million damaged packets, always the same ones. Longer: npm run fuzz -- --minutes 60
 
 import { test } from "tap";
 import { GuardedView } from "./guard.ts";

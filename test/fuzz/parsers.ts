@@ -4,10 +4,7 @@
 //
 // Each packet lies in a buffer of exactly its size, so that V8 itself checks every read; one in GUARDED lies inside a frame
 // of packet memory under a view that knows the packet's bounds, at the offsets of real life.
-//
-//   node test/fuzz/parsers.ts [--seed N] [--runs N | --minutes N]      prints the seed; the same seed finds the same packets
 
-import { parseArgs } from "node:util";
 import { checkPacket } from "../../firmware/fastpath/check.ts";
 import { P_FLAGS, P_FRAGMENT, P_IP_BYTES, P_L3, P_L4, P_L4_BYTES, P_LENGTH, P_OFFSET, P_PROTOCOL, PACKET_LOCAL } from "../../firmware/fastpath/packets.ts";
 import { Routes } from "../../firmware/fastpath/routes.ts";
@@ -18,6 +15,7 @@ import { tcpHeaderBytes } from "../../firmware/fastpath/wire/tcp.ts";
 import { FRAME_BYTES, FRAME_HEADROOM_BYTES, PACKET_BYTES_MOST } from "../../firmware/limits.ts";
 import { CHECKED, craft, mac, plan, row } from "../fastpath/craft.ts";
 import { captures } from "../vectors/pcap.ts";
+import { Chance } from "./chance.ts";
 import { GuardedView } from "./guard.ts";
 
 const NO_REVERSE_PATH = { ...CHECKED, reversePath: false };
@@ -211,33 +209,4 @@ function seedPackets(): readonly Uint8Array[] {
     ]),
   ];
   return [...crafted, ...captures().flatMap((capture) => capture.frames.slice(0, 8).map((bytes) => bytes.subarray(0, SEED_BYTES_MOST)))];
-}
-
-/** xorshift32: the same seed, the same packets. */
-class Chance {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed | 0 || 1;
-  }
-
-  below(limit: number): number {
-    this.state ^= this.state << 13;
-    this.state ^= this.state >>> 17;
-    this.state ^= this.state << 5;
-    return (this.state >>> 0) % limit;
-  }
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({ options: { seed: { type: "string" }, runs: { type: "string" }, minutes: { type: "string" } } });
-  const seed = values.seed === undefined ? process.pid : Number(values.seed);
-  console.log(`seed ${seed}`);
-  const report = fuzzParsers(
-    seed,
-    Number(values.runs ?? (values.minutes === undefined ? 1_000_000 : Number.MAX_SAFE_INTEGER)),
-    Number(values.minutes ?? Number.POSITIVE_INFINITY),
-  );
-  console.log(`${report.runs} packets from ${report.seeds} seeds`);
-  for (const [name, count] of report.reasons) console.log(`${String(count).padStart(10)} ${name}`);
 }

@@ -265,7 +265,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation("an ICMP query rests a minute", "N3", "firmware/limits.ts", "icmpQuery: 60_000,", "icmpQuery: 6_000,"),
   mutation(
     "an ICMP answer is not taken for a question",
-    "N3 F3",
+    "F3",
     `${F}track/icmp.ts`,
     "return (icmp & 0xff) === ICMP_COUNTERPARTS[(question & 0xff) | (v6 ? 256 : 0)] ? 0 : UNMATCHED;",
     "return v6 ? 0 : 0;",
@@ -311,8 +311,8 @@ export const MUTATIONS: readonly Mutation[] = [
     "IPv4 options that do not pass",
     "V3 F5",
     `${F}wire/ipv4.ts`,
-    "if (wanted === 0 || end - k < OPTION_BYTES_LEAST) return BAD_OPTION;",
-    "if (end - k < OPTION_BYTES_LEAST) return BAD_OPTION;",
+    "const wanted = options[kind] as number;",
+    "const wanted = (options[kind] as number) || 1;",
   ),
   mutation(
     "lengths of IPv4 options",
@@ -411,6 +411,6 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (kind === OWNER_HERE) return FORWARD;",
     "if (kind === OWNER_HERE || kind === OWNER_ELSEWHERE) return FORWARD;",
   ),
-  mutation("replayed twin frames are not read", "W7", "firmware/twin/replay.ts", "if (!this.isNew(window, high, low)) return false;", ""),
-  mutation("a successor adopts", "W4", "firmware/fastpath/judge.ts", "if (kind === OWNER_ADOPT) {", "if (kind === OWNER_ADOPT && row < 0) {"),
+  mutation("replayed twin frames are not read", "W7", "firmware/twin/replay.ts", "(low & 31)) & 1) === 0;", "(low & 31)) & 1) <= 1;"),
+  mutation("a successor adopts", "W4", "firmware/twin/ownership.ts", "this.sessions.adopt(row, nowMillis);", ""),
 ];
