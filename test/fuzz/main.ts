@@ -1,8 +1,9 @@
-// npm run fuzz -- [--minutes N] [--seed N] [--only parsers,fragments,tracking]
+// npm run fuzz -- [--minutes N] [--seed N] [--only parsers,fragments,tracking] [--results FILE]
 //
 // Parsers, fragments and tracking in turn, a slice of time each, with new packets in each slice. Prints the seed: the same seed finds the
 // same packets. Ends at the first finding.
 
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { fuzzFragments } from "./fragments.ts";
 import { fuzzParsers } from "./parsers.ts";
@@ -11,7 +12,12 @@ import { fuzzTracking } from "./tracking.ts";
 const SLICE_MINUTES = 1 / 12;
 
 const { values } = parseArgs({
-  options: { seed: { type: "string" }, minutes: { type: "string", default: "1" }, only: { type: "string", default: "parsers,fragments,tracking" } },
+  options: {
+    seed: { type: "string" },
+    minutes: { type: "string", default: "1" },
+    only: { type: "string", default: "parsers,fragments,tracking" },
+    results: { type: "string" },
+  },
 });
 
 const TARGETS: Readonly<Record<string, (seed: number, minutes: number) => Readonly<Record<string, number>>>> = {
@@ -40,3 +46,5 @@ for (const [name, sum] of Object.entries(sums))
       .join(", ")}`,
   );
 console.log("no finding");
+// One that finds something ends by its exception: whoever counts sees that from the exit code.
+if (values.results !== undefined) writeFileSync(values.results, `${JSON.stringify({ passed: names.length, failed: 0 })}\n`);

@@ -1,8 +1,8 @@
 // npm run mutate [-- --ids F5,T1] [--all]
 //
 // Switches one rule after another off (mutations.ts) in a scratch copy of what is committed, runs the tests that cite the rule's
-// ids, quick ones first, until each id has a test that fails (--all: every one of them), and prints which fail. A rule whose absence
-// no test of each of its ids notices has survived: that fails.
+// ids, quick ones first, until each id has a test that fails, and prints which fail. A rule whose absence no test of each of its ids
+// notices has survived: that fails. --all runs every one of these tests, and lists in the end those that no missing rule has made fail.
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -91,6 +91,14 @@ function removeScratch(scratch: string): void {
   rmSync(join(scratch, ".."), { recursive: true, force: true });
 }
 
+/** Tests that passed whatever was switched off. */
+function listIdle(all: readonly Citation[], useful: ReadonlySet<string>): void {
+  const looked = all.filter(({ file }) => !LEFT_OUT.some((folder) => file.startsWith(folder)));
+  const idle = looked.filter((citation) => ![...useful].some((name) => name.startsWith(citation.name.split("${")[0] as string)));
+  console.log(`\n${looked.length - idle.length} of ${looked.length} tests have failed for want of a rule; these have not:`);
+  for (const { file, name } of idle) console.log(`  ${file}: ${name}`);
+}
+
 async function main(): Promise<number> {
   const ids = values.ids?.split(",");
   const wanted = ids === undefined ? MUTATIONS : MUTATIONS.filter((mutation) => mutation.ids.some((id) => ids.includes(id)));
@@ -101,18 +109,21 @@ async function main(): Promise<number> {
     const all = citations(scratch);
     const idsOfTest = (name: string): readonly string[] => all.find((citation) => name.startsWith(citation.name.split("${")[0] as string))?.ids ?? [];
     let survived = 0;
+    const useful = new Set<string>();
     console.log("| ids | rule switched off | tests that fail |\n| --- | --- | --- |");
     for (const mutation of wanted) {
       const unnoticedBy = (failed: readonly string[]) => mutation.ids.filter((id) => !failed.some((name) => idsOfTest(name).includes(id)));
       const undo = apply(scratch, mutation);
       const failed = await failingOf(scratch, runsFor(mutation.ids, all), (found) => !values.all && unnoticedBy(found).length === 0);
       undo();
+      for (const name of failed) useful.add(name);
       const unnoticed = unnoticedBy(failed);
       if (unnoticed.length > 0) survived++;
       const verdict = unnoticed.length > 0 ? `**SURVIVED for ${unnoticed.join(" ")}** ` : "";
       console.log(`| ${mutation.ids.join(" ")} | ${mutation.rule} | ${verdict}${failed.length}: ${failed.join("; ").slice(0, SHOWN)} |`);
     }
     console.log(`\n${wanted.length} rules switched off one by one, ${survived} of them unnoticed`);
+    if (values.all) listIdle(all, useful);
     return survived === 0 ? 0 : 1;
   } finally {
     removeScratch(scratch);

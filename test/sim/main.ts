@@ -1,8 +1,9 @@
-// npm run sim -- --seed N | --runs N | --minutes M [--from N] [--kinds twin-cut,stall] [--lone] [--verbose]
+// npm run sim -- --seed N | --runs N | --minutes M [--from N] [--kinds twin-cut,stall] [--lone] [--verbose] [--results FILE]
 //
 // Runs worlds, one seed each. A failure prints the seed, the settings, the faults and the end of the trace; the seed alone
 // shows it again.
 
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { FAULT_KINDS, type FaultKind } from "./faults.ts";
 import { buildUnit } from "./production.ts";
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     lone: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     trace: { type: "string", default: "120" },
+    results: { type: "string" },
   },
 });
 
@@ -65,4 +67,5 @@ for (; done < runs && performance.now() - began < limitMillis; done++) {
 }
 const seconds = (performance.now() - began) / 1_000;
 console.log(`${done} runs, ${failed} failed; ${Math.round(virtualMillis / 1_000)} virtual seconds in ${seconds.toFixed(1)}`);
+if (values.results !== undefined) writeFileSync(values.results, `${JSON.stringify({ passed: done - failed, failed })}\n`);
 process.exitCode = failed === 0 ? 0 : 1;
