@@ -10,7 +10,6 @@ export const board: Board = {
     { name: "port2", device: "port2", kind: "data" },
     { name: "twin", device: "twin", kind: "twin" },
   ],
-  lamps: "memory",
-  watchdog: "none",
+  lamps: { kind: "memory" },
   dataplane: { nice: -20 },
 };

@@ -9,12 +9,13 @@ import { parseArgs } from "node:util";
 import type { Board } from "../board/board.ts";
 import { attachUnitMemory } from "./hal/linux/memory.ts";
 import { networkDevices } from "./hal/linux/proc.ts";
+import { networkDevicePaths, SYSFS } from "./hal/linux/sysfs.ts";
 import { assertLimits } from "./limits.ts";
 import { loadBoard } from "./manager/board.ts";
 import { loadConfiguration } from "./manager/config/load.ts";
 import { buildPlan } from "./manager/config/plan.ts";
 import { ConfigurationError, type Problem } from "./manager/config/problems.ts";
-import { checkDevices } from "./manager/devices.ts";
+import { checkDevices, findPorts } from "./manager/devices.ts";
 import { createLog, formatJson, formatText, type Happening, type Log } from "./manager/log.ts";
 import { createMachine } from "./manager/machine.ts";
 import { openPeerLink } from "./manager/peers/link.ts";
@@ -82,7 +83,7 @@ function wrongArgument(key: string, message: string): Problem {
 
 /** Board, configuration and secret resolved. Throws ConfigurationError. */
 async function resolve(given: Arguments): Promise<{ readonly board: Board; readonly plan: Plan }> {
-  const board = await loadBoard(given.board);
+  const board = findPorts(await loadBoard(given.board), networkDevicePaths(SYSFS));
   const loaded = loadConfiguration(given.config);
   const withoutSecret = buildPlan(loaded, board, given.unit, "");
   if (!withoutSecret.twin.enabled) return { board, plan: withoutSecret };

@@ -87,7 +87,7 @@ test("a board is found by name or by file", async (t) => {
   t.same(await loadBoard("lab"), lab);
   const file = join(directory(t), "mine.json");
   writeFileSync(file, '{ "name": "mine", "ports": [{ "name": "lan", "device": "eth0", "kind": "data" }] }');
-  t.match(await loadBoard(file), { name: "mine", lamps: "none", watchdog: "none", dataplane: { nice: 0 } });
+  t.match(await loadBoard(file), { name: "mine", lamps: { kind: "none" }, dataplane: { nice: 0 } });
   await t.rejects(loadBoard("none"), { message: /--board: there is no board "none" \[unknown-board\]/ });
 });
 

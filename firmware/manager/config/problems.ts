@@ -30,6 +30,7 @@ export type ProblemCode =
   | "no-twin-port"
   | "no-wire"
   | "absent-device"
+  | "ambiguous-device"
   | "absent-file"
   | "file-too-open"
   | "secret-too-short"
