@@ -179,6 +179,21 @@ export const CHECKS = {
 /** How long a closed session's row stays as a tombstone at least. */
 export const TOMBSTONE_MILLIS = 2_000;
 
+/** Serial console: characters of a line, lines of history, keys typed ahead, characters waiting to be sent, bytes of an escape sequence. */
+export const CONSOLE_LINE_MOST = 512;
+export const CONSOLE_HISTORY = 50;
+export const CONSOLE_TYPE_AHEAD = 256;
+export const CONSOLE_QUEUE = 4_096;
+export const CONSOLE_ESCAPE_MOST = 32;
+/** Wrong lines in a row after which the console takes what it gets for noise, and the silence that ends it. */
+export const CONSOLE_WRONG_LINES = 20;
+export const CONSOLE_NOISE_MILLIS = 1_000;
+/** Who comes back to the keyboard after this time is greeted anew. */
+export const CONSOLE_IDLE_MILLIS = 600_000;
+/** A command that says nothing for so long is stopped; memory that it may use. */
+export const CONSOLE_SILENT_MILLIS = 60_000;
+export const CONSOLE_HEAP_MEGABYTES = 192;
+
 /** Throws when two limits contradict each other; called once by every process at start. */
 export function assertLimits(): void {
   const power = (n: number) => n > 0 && (n & (n - 1)) === 0;
@@ -205,6 +220,7 @@ export function assertLimits(): void {
     ["the replay window is whole words", REPLAY_WINDOW % 32 === 0],
     ["half-open limits can be shared by two sites", HALF_OPEN_PER_DESTINATION >= 2 && power(HALF_OPEN_SHARE) && HALF_OPEN_SHARE >= 2],
     ["remembered SYNs are a power of two", power(REOPENINGS)],
+    ["a console's queue holds a line and its drawing", CONSOLE_QUEUE >= CONSOLE_LINE_MOST * 4],
     ["a rejoin ends before a restart's grace", REJOIN_LIMIT_MILLIS < RESTART_GRACE_MILLIS],
   ];
   for (const [sentence, holds] of must) if (!holds) throw new Error(`limits.ts: it must hold that ${sentence}`);

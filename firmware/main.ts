@@ -1,7 +1,8 @@
 // The manager of a unit: reads board and configuration, writes the plan, keeps dataplane and store alive until it is told
 // to stop. It is not on any packet's path, and its death costs no packet.
 //
-//   main.ts --board lab --config FILE --unit A1 --secret FILE [--run-dir DIR] [--driver afxdp|pcap] [--log text|json] [--check]
+//   main.ts --board lab --config FILE --unit A1 --secret FILE [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE]
+//           [--log text|json] [--check]
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import { loadBoard } from "./manager/board.ts";
 import { loadConfiguration } from "./manager/config/load.ts";
 import { buildPlan } from "./manager/config/plan.ts";
 import { ConfigurationError, type Problem } from "./manager/config/problems.ts";
+import { type SerialConsole, startSerialConsole } from "./manager/console/serial.ts";
 import { checkDevices, findPorts } from "./manager/devices.ts";
 import { createLog, formatJson, formatText, type Happening, type Log } from "./manager/log.ts";
 import { createMachine } from "./manager/machine.ts";
@@ -28,8 +30,15 @@ import { UnitTables } from "./manager/tables.ts";
 import { UnitManager } from "./manager/unit.ts";
 import type { Plan } from "./plan.ts";
 
-const PROGRAMS = { dataplane: join(import.meta.dirname, "dataplane.ts"), store: join(import.meta.dirname, "store.ts") };
-const USAGE = "main.ts --board NAME|FILE --config FILE --unit NAME [--secret FILE] [--run-dir DIR] [--driver afxdp|pcap] [--log text|json] [--check]";
+const PROGRAMS = {
+  dataplane: join(import.meta.dirname, "dataplane.ts"),
+  store: join(import.meta.dirname, "store.ts"),
+  console: join(import.meta.dirname, "manager", "console", "cli.ts"),
+};
+const USAGE =
+  "main.ts --board NAME|FILE --config FILE --unit NAME [--secret FILE] [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE] [--log text|json] [--check]";
+/** Of a serial line that no board describes. */
+const SERIAL_BAUD = 115_200;
 const EXIT_CONFIGURATION = 2;
 const EXIT_RUNNING = 3;
 /** A peer with another key sends a greeting each second; it is told once in this time. */
@@ -42,13 +51,24 @@ interface Arguments {
   readonly secret: string | undefined;
   readonly runDir: string | undefined;
   readonly driver: string;
+  readonly serial: string | undefined;
   readonly log: string;
   readonly check: boolean;
 }
 
 function readArguments(): Arguments {
   const text = { type: "string" } as const;
-  const options = { board: text, config: text, unit: text, secret: text, "run-dir": text, driver: text, log: text, check: { type: "boolean" } } as const;
+  const options = {
+    board: text,
+    config: text,
+    unit: text,
+    secret: text,
+    "run-dir": text,
+    driver: text,
+    serial: text,
+    log: text,
+    check: { type: "boolean" },
+  } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
   try {
     ({ values } = parseArgs({ options }));
@@ -72,6 +92,7 @@ function readArguments(): Arguments {
     secret: values.secret,
     runDir: values["run-dir"],
     driver,
+    serial: values.serial,
     log,
     check: values.check ?? false,
   };
@@ -138,6 +159,13 @@ function connectPeers(plan: Plan, log: Log, onRestarting: (unit: number) => void
   };
 }
 
+/** The console on the serial line that the board has, or that was given; undefined without one. */
+function openConsole(given: Arguments, board: Board, places: Places, log: Log, compileCache: string): SerialConsole | undefined {
+  const device = given.serial ?? board.serial?.device;
+  if (device === undefined) return undefined;
+  return startSerialConsole({ device, baud: board.serial?.baud ?? SERIAL_BAUD, unit: given.unit, places, program: PROGRAMS.console, compileCache, log });
+}
+
 /** Writes the plan and runs the unit until a signal. */
 async function run(given: Arguments, board: Board, plan: Plan, places: Places): Promise<void> {
   const directory = openUnitDirectory(places.directory);
@@ -154,17 +182,21 @@ async function run(given: Arguments, board: Board, plan: Plan, places: Places): 
 
   const print = given.log === "json" ? formatJson : formatText;
   const toConsole = (happening: Happening): void => void process.stderr.write(`${print(happening)}\n`);
-  const log = createLog(plan.name, () => new Date(), [toConsole, (happening) => machine.tellStore({ happening })]);
+  const toSerial = (happening: Happening): void => void (happening.code === "dataplane-ready" && serial?.refresh());
+  const log = createLog(plan.name, () => new Date(), [toConsole, (happening) => machine.tellStore({ happening }), toSerial]);
   const tables = new UnitTables(() => attachUnitMemory(places.memoryName, "write"), plan.sessions);
   const manager: UnitManager = new UnitManager({ log, machine, tables, announceRestart: () => peers?.announceRestart() });
   const peers = connectPeers(plan, log, (unit) => manager.peerRestarting(unit));
 
+  let serial: SerialConsole | undefined;
   const signalled = new Promise<void>((stop) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
   });
   process.stderr.on("error", () => undefined); // Nobody reads any more: that is no reason to stop.
   await manager.start();
+  serial = openConsole(given, board, places, log, directory.compileCache);
   await signalled;
+  await serial?.close();
   await manager.stop();
   peers?.close();
   machine.close();

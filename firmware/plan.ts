@@ -99,6 +99,8 @@ export interface Plan {
   readonly unit: number;
   readonly name: string;
   readonly site: string;
+  /** Name of the logical firewall. */
+  readonly system: string;
   readonly mode: PortMode;
   /** Hash of everything that both sites must agree on (zones, modes); peers that differ do not associate. */
   readonly agreementHash: string;

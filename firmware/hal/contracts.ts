@@ -128,10 +128,24 @@ export interface Lamp {
 export interface Button {
   onPress(listener: (heldMillis: number) => void): void;
 }
-/** The serial console's line. */
+/** Who uses a serial line. */
+export interface SerialListener {
+  /** The line can be used: at first, and after each loss. */
+  onUp(): void;
+  /** The line was lost (cable, adapter, device) or cannot be opened; it is tried again for ever. Told once per loss; `reason`: one sentence part. */
+  onDown(reason: string): void;
+  /** Bytes came in; they are the listener's only during the call. */
+  onData(bytes: Uint8Array): void;
+}
+/** The serial console's line: bytes, 8N1. It comes and goes; whoever uses it is told. */
 export interface SerialLine {
-  write(text: string): void;
-  onData(listener: (bytes: Uint8Array) => void): void;
+  /**
+   * Sends bytes; resolves when the line has taken all of them, to false when it was down or was lost on the way. One call at a time.
+   * A line that nobody reads may take for ever.
+   */
+  write(bytes: Uint8Array): Promise<boolean>;
+  /** Gives the device back; the listener is not called any more. */
+  close(): Promise<void>;
 }
 /** Resets the appliance unless fed. */
 export interface Watchdog {

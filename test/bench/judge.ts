@@ -51,6 +51,7 @@ function planFor(sessions: number): Plan {
     unit: 1,
     name: "A1",
     site: "A",
+    system: "bench",
     mode: "routed",
     agreementHash: "bench",
     revision: 1,

@@ -79,6 +79,7 @@ export function plan(
     unit: 1,
     name: "A1",
     site: "A",
+    system: "example",
     mode: "routed",
     agreementHash: "",
     revision: 1,

@@ -39,6 +39,7 @@ export function buildPlan({ configuration, source }: LoadedConfiguration, board:
     unit: unitNumber(configuration, unit),
     name,
     site: unit.site,
+    system: configuration.system.name,
     mode: configuration.mode,
     agreementHash: agreementHash(configuration),
     revision: configuration.revision,

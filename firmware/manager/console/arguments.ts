@@ -1,4 +1,5 @@
-// The command line: twinwall --unit A1 <command> [options].
+// What can be asked of a unit, declared once: commands and options with what they take and what they are for. The command line
+// (`twinwall --unit A1 COMMAND [options]`) and the serial console read their grammar, help and completion from here.
 
 import { parseArgs } from "node:util";
 
@@ -12,8 +13,28 @@ export const COMMANDS = {
   members: "the units of the logical firewall, as this one sees them",
   neighbours: "ARP and ND",
   rules: "the rules and how often each decided",
+  banner: "who this is, its role, the twin and the alarms, as the serial line greets",
 } as const;
 export type CommandName = keyof typeof COMMANDS;
+
+interface Option {
+  /** Word for its value; empty when it takes none. */
+  readonly takes: string;
+  readonly help: string;
+  /** True where a person at the unit's own console cannot say it: they are at that unit already. */
+  readonly shellOnly: boolean;
+}
+
+/** Options of every command; `unit` stands before the command and is not listed. */
+export const OPTIONS = {
+  json: { takes: "", help: "one JSON value on standard output", shellOnly: false },
+  where: { takes: "SQL", help: "only rows for which it holds, such as \"owner = 'A1' AND bytes > 1000000\"", shellOnly: false },
+  order: { takes: "SQL", help: 'sorted by it, such as "bytes DESC"', shellOnly: false },
+  limit: { takes: "N", help: "at most N rows", shellOnly: false },
+  all: { takes: "", help: "ended sessions, counters at 0 and unused rows too; events: the whole log, also of earlier runs", shellOnly: false },
+  "run-dir": { takes: "DIR", help: "the unit's own directory (else TWINWALL_RUN/A1, else /run/twinwall/A1)", shellOnly: true },
+} as const satisfies Readonly<Record<string, Option>>;
+export type OptionName = keyof typeof OPTIONS;
 
 export interface Request {
   readonly command: CommandName;
@@ -27,45 +48,57 @@ export interface Request {
   readonly limit: number | undefined;
 }
 
-export class UsageError extends Error {}
+/** Codes are stable; they stand in front of the message. */
+export type UsageCode = "missing-command" | "unknown-command" | "wrong-option" | "wrong-value" | "too-many-words" | "missing-unit" | "wrong-unit";
 
-export const USAGE = [
-  "usage: npm run -s twinwall -- --unit A1 COMMAND [options]",
-  "",
-  ...Object.entries(COMMANDS).map(([name, shows]) => `  ${name.padEnd(12)}${shows}`),
-  "",
-  "  --json            one JSON value on standard output",
-  "  --where SQL       only rows for which it holds, such as \"owner = 'A1' AND bytes > 1000000\"",
-  '  --order SQL       sorted by it, such as "bytes DESC"',
-  "  --limit N         at most N rows",
-  "  --all             ended sessions, counters at 0 and unused rows too; events: the whole log, also of earlier runs",
-  "  --run-dir DIR     the unit's own directory (else TWINWALL_RUN/A1, else /run/twinwall/A1)",
-].join("\n");
+export class UsageError extends Error {
+  readonly code: UsageCode;
+  constructor(code: UsageCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const NAME_COLUMNS = 12;
+const OPTION_COLUMNS = 18;
+
+/** An option as it is typed, such as `--limit N`. */
+export function spelled(name: OptionName): string {
+  const { takes } = OPTIONS[name];
+  return takes === "" ? `--${name}` : `--${name} ${takes}`;
+}
+
+/** One line for each command. */
+export function commandLines(): string[] {
+  return Object.entries(COMMANDS).map(([name, shows]) => `  ${name.padEnd(NAME_COLUMNS)}${shows}`);
+}
+
+/** One line for each option; `atConsole`: only those that the unit's own console takes. */
+export function optionLines(atConsole: boolean): string[] {
+  const names = Object.keys(OPTIONS) as OptionName[];
+  return names.filter((name) => !(atConsole && OPTIONS[name].shellOnly)).map((name) => `  ${spelled(name).padEnd(OPTION_COLUMNS)}${OPTIONS[name].help}`);
+}
+
+export const USAGE = ["usage: npm run -s twinwall -- --unit A1 COMMAND [options]", "", ...commandLines(), "", ...optionLines(false)].join("\n");
+
+type ParsedType<K extends OptionName> = (typeof OPTIONS)[K]["takes"] extends "" ? "boolean" : "string";
+const LISTED = Object.fromEntries(Object.entries(OPTIONS).map(([name, option]) => [name, { type: option.takes === "" ? "boolean" : "string" }])) as {
+  readonly [K in OptionName]: { readonly type: ParsedType<K> };
+};
+const PARSED = { ...LISTED, unit: { type: "string" }, help: { type: "boolean", short: "h" } } as const;
 
 function parsed(list: readonly string[]) {
   try {
-    return parseArgs({
-      args: [...list],
-      allowPositionals: true,
-      options: {
-        unit: { type: "string" },
-        json: { type: "boolean" },
-        all: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-        where: { type: "string" },
-        order: { type: "string" },
-        limit: { type: "string" },
-        "run-dir": { type: "string" },
-      },
-    });
+    return parseArgs({ args: [...list], allowPositionals: true, options: PARSED });
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    // Node's advice about "--" after the first sentence is not for our commands.
+    throw new UsageError("wrong-option", `${(error as Error).message.split(". ")[0]}.`);
   }
 }
 
 function limitOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d+$/.test(text)) throw new UsageError(`--limit wants a whole number, not "${text}".`);
+  if (!/^\d+$/.test(text)) throw new UsageError("wrong-value", `--limit wants a whole number, not "${text}".`);
   return Number(text);
 }
 
@@ -74,11 +107,12 @@ export function parseRequest(list: readonly string[]): Request | undefined {
   const { values, positionals } = parsed(list);
   if (values.help === true) return undefined;
   const [command, ...more] = positionals;
-  if (command === undefined) throw new UsageError(`Which command? One of ${Object.keys(COMMANDS).join(", ")}.`);
-  if (!Object.hasOwn(COMMANDS, command)) throw new UsageError(`There is no command "${command}". Commands: ${Object.keys(COMMANDS).join(", ")}.`);
-  if (more.length > 0) throw new UsageError(`One command at a time: "${more.join(" ")}" is too much.`);
-  if (values.unit === undefined) throw new UsageError("Which unit? Say --unit A1.");
-  if (!/^[A-Za-z0-9-]+$/.test(values.unit)) throw new UsageError(`"${values.unit}" is not a unit's name.`);
+  const known = Object.keys(COMMANDS).join(", ");
+  if (command === undefined) throw new UsageError("missing-command", `Which command? One of ${known}.`);
+  if (!Object.hasOwn(COMMANDS, command)) throw new UsageError("unknown-command", `There is no command "${command}". Commands: ${known}.`);
+  if (more.length > 0) throw new UsageError("too-many-words", `One command at a time: "${more.join(" ")}" is too much.`);
+  if (values.unit === undefined) throw new UsageError("missing-unit", "Which unit? Say --unit A1.");
+  if (!/^[A-Za-z0-9-]+$/.test(values.unit)) throw new UsageError("wrong-unit", `"${values.unit}" is not a unit's name.`);
   return {
     command: command as CommandName,
     unit: values.unit,

@@ -12,14 +12,15 @@ import { LiveError, openLive } from "../../store/live/open.ts";
 import { STORE_FILE } from "../../store/schema.ts";
 import { type Places, placesOf } from "../places.ts";
 import { type CommandName, parseRequest, type Request, USAGE, UsageError } from "./arguments.ts";
+import { banner, bannerWithout, identityOfPlanFile } from "./banner.ts";
 import { events, loggedEvents } from "./events.ts";
 import { counters, members, neighbours, ports, rules } from "./lists.ts";
 import type { Answer, Context } from "./query.ts";
 import { sessions } from "./sessions.ts";
 import { status } from "./status.ts";
-import type { Screen } from "./table.ts";
+import { SCREEN_COLOURS, SCREEN_COLUMNS, type Screen } from "./table.ts";
 
-const ANSWERS: Readonly<Record<CommandName, (context: Context) => Answer | Promise<Answer>>> = {
+const ANSWERS: Readonly<Record<Exclude<CommandName, "banner">, (context: Context) => Answer | Promise<Answer>>> = {
   status,
   sessions,
   counters,
@@ -63,11 +64,32 @@ function tell(found: Answer, request: Request, surroundings: Surroundings): void
   else for (const line of found.lines(surroundings.screen)) surroundings.out(line);
 }
 
+/** The banner, whatever state the unit is in: who looks at a unit that does not run needs it most. */
+async function greeting(places: Places, unit: string): Promise<Answer> {
+  const identity = identityOfPlanFile(places.planFile, unit);
+  if (!existsSync(places.memoryFile)) return bannerWithout(identity, "its dataplane has not started");
+  try {
+    const database = openLive(places.memoryFile, namesOfPlanFile(places.planFile));
+    try {
+      return await banner(database, identity);
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    if (error instanceof LiveError) return bannerWithout(identity, error.message);
+    throw error;
+  }
+}
+
 async function answer(request: Request, surroundings: Surroundings): Promise<number> {
   const places = placesOf(request.unit, request.runDirectory, surroundings.environment);
   const log = join(places.dataDirectory, STORE_FILE);
   if (request.command === "events" && request.all && existsSync(log)) {
     tell(loggedEvents(log, request), request, surroundings);
+    return 0;
+  }
+  if (request.command === "banner") {
+    tell(await greeting(places, request.unit), request, surroundings);
     return 0;
   }
   if (!existsSync(places.memoryFile)) {
@@ -94,16 +116,23 @@ export async function runCommandLine(list: readonly string[], surroundings: Surr
     }
     return await answer(request, surroundings);
   } catch (error) {
-    if (error instanceof UsageError) surroundings.complain(`usage: ${error.message} (--help shows all)`);
+    if (error instanceof UsageError) surroundings.complain(`${error.code}: ${error.message} (--help shows all)`);
     else if (error instanceof LiveError) surroundings.complain(error.message);
     else throw error;
     return error instanceof UsageError || error.code === "query" ? 2 : 1;
   }
 }
 
+/** A terminal as it is; one that another process shows our lines on (the serial console) says in the environment how it is. */
+function screenOf(stdout: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Screen {
+  const columns = Number(env[SCREEN_COLUMNS]);
+  if (columns > 0) return { width: columns, colours: env[SCREEN_COLOURS] === "1" };
+  return { width: stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY, colours: stdout.isTTY === true && env.NO_COLOR === undefined };
+}
+
 if (import.meta.main) {
   const { stdout, stderr, env, argv } = process;
-  const screen: Screen = { width: stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY, colours: stdout.isTTY === true && env.NO_COLOR === undefined };
+  const screen = screenOf(stdout, env);
   // A reader that closes early (`| head`) is no error.
   stdout.on("error", () => process.exit(0));
   process.exitCode = await runCommandLine(argv.slice(2), {

@@ -24,8 +24,8 @@ interface Drop {
   readonly sentence: string;
 }
 
-function rowsOf(context: Context, sql: string): Row[] {
-  return context.database.prepare(sql).all() as Row[];
+export function rowsOf({ database }: Pick<Context, "database">, sql: string): Row[] {
+  return database.prepare(sql).all() as Row[];
 }
 
 function replication(member: Row, owned: number): string {
@@ -56,14 +56,16 @@ export function peerSentence(member: Row, owned: number): string {
   return `${unit} is ${state}; ${replication(member, owned)}${trip}${way}.`;
 }
 
-async function isBreathing(context: Context): Promise<boolean> {
+/** Looks for a few ticks. */
+export async function isBreathing(context: Pick<Context, "database">): Promise<boolean> {
   const breaths = context.database.prepare("SELECT breaths FROM live_header").pluck();
   const before = breaths.get() as number;
   await pause(LOOK_MILLIS);
   return (breaths.get() as number) !== before;
 }
 
-function headline(header: Row, breathing: boolean): string {
+/** Role, mode and driver in a sentence, or why the unit passes nothing. */
+export function headline(header: Row, breathing: boolean): string {
   const up = duration((number(header, "breath_at") - number(header, "started_at")) / 1000);
   const what = `${text(header, "unit")} is ${text(header, "role")} in ${text(header, "mode")} mode (${text(header, "driver")})`;
   if (breathing) return `${what}, up ${up}; policy revision ${number(header, "revision")}.`;

@@ -13,6 +13,10 @@ export interface Screen {
   readonly colours: boolean;
 }
 
+/** Environment of a process that writes for a screen which it does not see: columns, and "1" for colours. */
+export const SCREEN_COLUMNS = "TWINWALL_COLUMNS";
+export const SCREEN_COLOURS = "TWINWALL_COLOURS";
+
 export interface TableColumn {
   readonly title: readonly string[];
   readonly align: "left" | "right";
