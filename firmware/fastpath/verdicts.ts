@@ -63,6 +63,7 @@ const REASONS = [
   ["replica-closed", "The session has ended."],
   ["bad-arp", "The ARP packet is malformed."],
   ["bad-neighbour-discovery", "The neighbour discovery message is malformed or came from another link."],
+  ["tcp-straggler", "The connection is closed; the segment was overtaken on its way and repeats what its receiver has."],
 ] as const;
 
 export type DropName = (typeof REASONS)[number][0];

@@ -12,7 +12,7 @@
 
 import type Database from "better-sqlite3";
 import { word } from "../fastpath/memory/layout.ts";
-import { LAYOUT_HASH, SESSIONS, STATE_NAMES } from "../fastpath/memory/tables.ts";
+import { SESSIONS, SESSIONS_HASH, STATE_NAMES } from "../fastpath/memory/tables.ts";
 import { CHECKPOINT_REFRESH_MILLIS } from "../limits.ts";
 import { type Source, zeroMillis } from "./source.ts";
 
@@ -34,8 +34,8 @@ export function beginArea(database: Database.Database, incarnation: number): voi
   database.transaction(() => {
     database
       .prepare("UPDATE areas SET layout = ?, complete = 0, event_position = NULL WHERE incarnation = ? AND layout <> ?")
-      .run(LAYOUT_HASH, incarnation, LAYOUT_HASH);
-    database.prepare("INSERT OR IGNORE INTO areas (incarnation, layout, complete) VALUES (?, ?, 0)").run(incarnation, LAYOUT_HASH);
+      .run(SESSIONS_HASH, incarnation, SESSIONS_HASH);
+    database.prepare("INSERT OR IGNORE INTO areas (incarnation, layout, complete) VALUES (?, ?, 0)").run(incarnation, SESSIONS_HASH);
   })();
 }
 

@@ -10,7 +10,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { word } from "../fastpath/memory/layout.ts";
-import { LAYOUT_HASH, SESSIONS, STATE_NAMES } from "../fastpath/memory/tables.ts";
+import { SESSIONS, SESSIONS_HASH, STATE_NAMES } from "../fastpath/memory/tables.ts";
 import { STORE_FILE } from "./schema.ts";
 
 const STRIDE = SESSIONS.strideWords;
@@ -155,7 +155,7 @@ export function createWarmStart(
   report: (sentence: string) => void,
 ): (sessions: EmptyTable, nowMillis: number) => number {
   return (sessions, nowMillis) => {
-    const candidates = loadCheckpoint(join(dataDirectory, STORE_FILE), LAYOUT_HASH, { nowMillis, wallMillis: wallMillis() });
+    const candidates = loadCheckpoint(join(dataDirectory, STORE_FILE), SESSIONS_HASH, { nowMillis, wallMillis: wallMillis() });
     if (candidates.problem !== undefined) report(`starting cold: ${candidates.problem}`);
     if (candidates.count === 0) return 0;
     const placed = placeCandidates(sessions, candidates);

@@ -188,7 +188,8 @@ class Connection {
     client.promise(windows[0]);
     client.allowed = (client.next + windows[1]) | 0;
     server.allowed = (server.next + windows[0]) | 0;
-    this.known[1].end = server.next;
+    this.known[0].acked = client.next;
+    this.known[1].end = this.known[1].acked = server.next;
     this.known[1].maxEnd = server.allowed;
     this.known[1].maxWindow = windows[1];
     this.known[0].maxEnd = client.allowed;
@@ -260,15 +261,15 @@ class Connection {
     if (after(acknowledgement, other.acked)) other.acked = acknowledgement;
   }
 
-  /** T1, as REQUIREMENTS.md has it. */
+  /** T1, with RFC 5961 §5 for what was overtaken. */
   private fits(side: 0 | 1, { flags, sequence, acknowledgement, length }: Segment): boolean {
     const own = this.known[side];
     const other = this.known[1 - side] as Known;
     if (after(sequence, own.maxEnd)) return false;
-    if (after((own.end - other.maxWindow) | 0, (sequence + length) | 0)) return false;
+    if (after((own.acked - other.maxWindow) | 0, (sequence + length) | 0)) return false;
     if ((flags & ACK) === 0) return true;
     if (after(acknowledgement, other.end)) return false;
-    return !after((other.end - Math.max(own.maxWindow, ACK_WINDOW_BYTES)) | 0, acknowledgement);
+    return !after((other.acked - Math.max(own.maxWindow, ACK_WINDOW_BYTES)) | 0, acknowledgement);
   }
 
   /** Somebody puts a segment in that must not pass, or may pass and must end nothing. */

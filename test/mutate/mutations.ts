@@ -202,9 +202,15 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
 
   mutation("seq ≤ sender.maxend", "T1", TCP, "if (((sequence - ownMaxEnd) | 0) > 0) return OUT_OF_WINDOW;", ""),
-  mutation("seq + len ≥ sender.end − receiver.maxwin", "T1", TCP, "if (((end - ownEnd + otherMaxWindow) | 0) < 0) return OUT_OF_WINDOW;", ""),
+  mutation(
+    "seq + len ≥ highest ack − receiver.maxwin",
+    "T1",
+    TCP,
+    "if (((end - (i[row + S_ACKED + direction] as number) + otherMaxWindow) | 0) < 0) return OUT_OF_WINDOW;",
+    "",
+  ),
   mutation("ack ≤ receiver.end", "T1", TCP, "if (((ack - otherEnd) | 0) > 0) return OUT_OF_WINDOW;", ""),
-  mutation("ack ≥ receiver.end − max(receiver.maxwin, 66,000)", "T1", TCP, "if (((ack - otherEnd + ackWindow) | 0) < 0) return OUT_OF_WINDOW;", ""),
+  mutation("ack ≥ highest ack − max(own maxwin, 66,000)", "T1", TCP, "if (((ack - acked + ackWindow) | 0) < 0) return OUT_OF_WINDOW;", ""),
   mutation(
     "windows are scaled",
     "T1",

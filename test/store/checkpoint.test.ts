@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { test } from "tap";
 import { word } from "../../firmware/fastpath/memory/layout.ts";
-import { headerWord, LAYOUT_HASH, SESSIONS, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
+import { headerWord, SESSIONS, SESSIONS_HASH, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
 import { SessionTable } from "../../firmware/fastpath/sessions.ts";
 import { CHECKPOINT_REFRESH_MILLIS } from "../../firmware/limits.ts";
 import { beginArea, Checkpointer } from "../../firmware/store/checkpoint.ts";
@@ -34,7 +34,7 @@ function bench(t: Holder) {
 }
 
 function load(file: string, laterMillis = 0, nowMillis = 1_000): Candidates {
-  return loadCheckpoint(file, LAYOUT_HASH, { nowMillis, wallMillis: WALL + laterMillis });
+  return loadCheckpoint(file, SESSIONS_HASH, { nowMillis, wallMillis: WALL + laterMillis });
 }
 
 test("a pass writes the rows in use and forgets those that became free", async (t) => {
@@ -198,9 +198,9 @@ test("rows of another layout are never read, and an absent or damaged file gives
   const area = makeArea(64);
   putSession(area, 0);
   begin(area, 7).checkpointer.slice(1e9);
-  t.equal(loadCheckpoint(file, LAYOUT_HASH ^ 1, { nowMillis: 0, wallMillis: WALL }).count, 0);
-  t.match(loadCheckpoint(`${file}.absent`, LAYOUT_HASH, { nowMillis: 0, wallMillis: WALL }).problem, /there is no checkpoint/);
-  t.match(loadCheckpoint(import.meta.filename, LAYOUT_HASH, { nowMillis: 0, wallMillis: WALL }).problem, /not a database/);
+  t.equal(loadCheckpoint(file, SESSIONS_HASH ^ 1, { nowMillis: 0, wallMillis: WALL }).count, 0);
+  t.match(loadCheckpoint(`${file}.absent`, SESSIONS_HASH, { nowMillis: 0, wallMillis: WALL }).problem, /there is no checkpoint/);
+  t.match(loadCheckpoint(import.meta.filename, SESSIONS_HASH, { nowMillis: 0, wallMillis: WALL }).problem, /not a database/);
 });
 
 test("candidates become sessions of the new boot that are found by their tuples", async (t) => {

@@ -72,16 +72,20 @@ export function word(table: Table, name: string): number {
   return field.at;
 }
 
-/** FNV-1a over declarations: equal hash, equal layout. Unsigned 32 bits, never 0. */
-export function layoutHash(tables: readonly Table[]): number {
+/**
+ * FNV-1a over declarations: equal hash, equal layout and equal meaning. `meanings`: what else the rows depend on, such as names that
+ * their numbers stand for. Unsigned 32 bits, never 0.
+ */
+export function layoutHash(tables: readonly Table[], meanings: readonly unknown[] = []): number {
   let hash = 0x811c9dc5;
-  const text = JSON.stringify(
+  const text = JSON.stringify([
+    meanings,
     tables.map((t) => [
       t.name,
       t.strideWords,
-      t.fields.map((f) => [f.name, f.type, f.at, f.replicated ?? false, f.parts?.map((p) => [p.name, p.shift, p.bits])]),
+      t.fields.map((f) => [f.name, f.type, f.at, f.replicated ?? false, f.names, f.parts?.map((p) => [p.name, p.shift, p.bits, p.names])]),
     ]),
-  );
+  ]);
   for (let k = 0; k < text.length; k++) hash = Math.imul(hash ^ text.charCodeAt(k), 0x01000193);
   return hash >>> 0 || 1;
 }

@@ -380,7 +380,13 @@ export const TABLES: readonly { readonly table: Table; readonly rows: (sessions:
   { table: SESSIONS, rows: (sessions) => sessions },
 ];
 
-export const LAYOUT_HASH = layoutHash(TABLES.map((entry) => entry.table));
+/** Of a whole area: a drop reason more moves every counter behind it, and a longer table whatever lies behind that. */
+export const LAYOUT_HASH = layoutHash(
+  TABLES.map((entry) => entry.table),
+  [DROP_NAMES, COUNTER_NAMES, TABLES.map((entry) => entry.rows(1))],
+);
+/** Of session rows alone, as checkpoints keep them: they outlive a version that changes another table. */
+export const SESSIONS_HASH = layoutHash([SESSIONS]);
 
 /** Where a table lies: first byte in the area, and rows. */
 export interface Region {

@@ -11,6 +11,7 @@ const CLIENT = 0;
 const SERVER = 1;
 const OUT_OF_WINDOW = drop("tcp-out-of-window");
 const BAD_STATE = drop("tcp-bad-state");
+const STRAGGLER = drop("tcp-straggler");
 const INEXACT = drop("tcp-inexact-reset");
 
 interface Segment {
@@ -97,8 +98,46 @@ test("T1: segments inside the windows pass, segments outside do not", async (t) 
   t.equal(flow.send(CLIENT, TCP_ACK, { seq: 2001 + 65_537, ack: 6001, window: 512 }), OUT_OF_WINDOW, "beyond what the server granted");
   t.equal(flow.send(CLIENT, TCP_ACK, { seq: 2001 - 70_000, ack: 6001, window: 512 }), OUT_OF_WINDOW, "too old");
   t.equal(flow.send(CLIENT, TCP_ACK, { seq: 2001, ack: 6002, window: 512 }), OUT_OF_WINDOW, "acknowledges what was never sent");
-  t.equal(flow.send(CLIENT, TCP_ACK, { seq: 2001, ack: 6001 - 67_000, window: 512 }), OUT_OF_WINDOW, "acknowledges the distant past");
+  t.equal(flow.send(CLIENT, TCP_ACK, { seq: 2001, ack: 5001 - 66_001, window: 512 }), OUT_OF_WINDOW, "acknowledges the distant past");
   t.equal(flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 5001, bytes: 1000, window: 512 }), TCP_PASS, "a retransmission");
+});
+
+test("T1: an acknowledgement that others overtook passes, though the window that they opened has been filled since", async (t) => {
+  const flow = established([undefined, undefined]);
+  flow.send(SERVER, TCP_ACK, { seq: 5001, ack: 1001, bytes: 60_000 });
+  flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 45_001 });
+  flow.send(SERVER, TCP_ACK, { seq: 65_001, ack: 1001, bytes: 45_000 });
+  const sent = 110_001;
+  t.equal(
+    flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 5001 }),
+    TCP_PASS,
+    `${sent - 5001} bytes behind what was sent, 40,000 behind the highest acknowledgement`,
+  );
+  t.equal(flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 45_001 - 66_000 }), TCP_PASS, "the oldest that RFC 5961 §5 lets pass");
+  t.equal(flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 45_001 - 66_001 }), OUT_OF_WINDOW);
+});
+
+test("T1: data that later data overtook passes, though the window that those opened has been filled since", async (t) => {
+  const flow = established([undefined, undefined]);
+  flow.send(SERVER, TCP_ACK, { seq: 5001, ack: 1001, bytes: 60_000 });
+  flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 45_001 });
+  flow.send(SERVER, TCP_ACK, { seq: 65_001, ack: 1001, bytes: 45_000 });
+  t.equal(flow.send(SERVER, TCP_ACK, { seq: 5001, ack: 1001, bytes: 1_000 }), TCP_PASS, "104,000 bytes behind what was sent");
+  t.equal(flow.send(SERVER, TCP_ACK, { seq: 45_001 - 65_536, ack: 1001 }), OUT_OF_WINDOW);
+});
+
+test("F4: in time-wait what was overtaken does not pass, and is told from what never belonged", async (t) => {
+  const flow = established();
+  flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 5001, bytes: 2_000 });
+  flow.send(SERVER, TCP_FIN | TCP_ACK, { seq: 5001, ack: 3001 });
+  flow.send(CLIENT, TCP_FIN | TCP_ACK, { seq: 3001, ack: 5002 });
+  flow.send(SERVER, TCP_ACK, { seq: 5002, ack: 3002 });
+  t.equal(flow.state, "time-wait");
+  t.equal(flow.send(CLIENT, TCP_ACK, { seq: 1001, ack: 5001, bytes: 1_000 }), STRAGGLER, "data from before");
+  t.equal(flow.send(SERVER, TCP_ACK, { seq: 5001, ack: 2001 }), STRAGGLER, "an acknowledgement from before");
+  t.equal(flow.send(SERVER, TCP_ACK, { seq: 5002, ack: 3002, bytes: 1 }), BAD_STATE, "something new");
+  t.equal(flow.send(SERVER, 0, { seq: 5001 }), BAD_STATE, "without an acknowledgement");
+  t.equal(flow.send(CLIENT, TCP_ACK, { seq: 1001 - 20_000_000, ack: 5001 }), BAD_STATE, "the distant past");
 });
 
 test("T1: windows hold where sequence numbers wrap", async (t) => {
