@@ -84,8 +84,7 @@ const Serial = Type.Object(
 
 const BoardWatchdog = Type.Object(
   {
-    device: Type.String({ pattern: DEVICE_FILE, description: "Device file, such as /dev/watchdog0." }),
-    timeoutSeconds: Type.Integer({ minimum: 10, maximum: 300, default: 30, description: "The appliance is reset when nothing feeds it for so long." }),
+    device: Type.String({ pattern: DEVICE_FILE, description: "Device file, such as /dev/watchdog0. Its timeout is its driver's, at least 10 s." }),
   },
   { ...closed, description: "What resets the appliance when it hangs." },
 );

@@ -32,6 +32,6 @@ export const board: BoardDescription = {
     alarm: { red: { led: "red:power" } },
   },
   serial: { device: "/dev/ttyS2", baud: 1_500_000 },
-  watchdog: { device: "/dev/watchdog0", timeoutSeconds: 30 },
+  watchdog: { device: "/dev/watchdog0" },
   dataplane: { cpu: 3, nice: -20 },
 };

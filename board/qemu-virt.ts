@@ -26,6 +26,6 @@ export const board: BoardDescription = {
   },
   button: { input: "gpio-keys", key: KEY_POWER },
   serial: { device: "/dev/ttyAMA0", baud: 115_200 },
-  watchdog: { device: "/dev/watchdog0", timeoutSeconds: 60 },
+  watchdog: { device: "/dev/watchdog0" },
   dataplane: { nice: -20 },
 };

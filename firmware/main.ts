@@ -1,5 +1,5 @@
 // The manager of a unit: reads board and configuration, writes the plan, keeps dataplane and store alive until it is told
-// to stop. It is not on any packet's path, and its death costs no packet.
+// to stop, and keeps lamps and watchdog. It is not on any packet's path, and its death costs no packet.
 //
 //   main.ts --board lab --config FILE --unit A1 --secret FILE [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE]
 //           [--log text|json] [--check]
@@ -18,6 +18,7 @@ import { buildPlan } from "./manager/config/plan.ts";
 import { ConfigurationError, type Problem } from "./manager/config/problems.ts";
 import { type SerialConsole, startSerialConsole } from "./manager/console/serial.ts";
 import { checkDevices, findPorts } from "./manager/devices.ts";
+import { type Front, startFront } from "./manager/front.ts";
 import { createLog, formatJson, formatText, type Happening, type Log } from "./manager/log.ts";
 import { createMachine } from "./manager/machine.ts";
 import { openPeerLink } from "./manager/peers/link.ts";
@@ -176,8 +177,17 @@ async function run(given: Arguments, board: Board, plan: Plan, places: Places): 
     return;
   }
   writePid(directory, "manager", process.pid);
+  let front: Front | undefined;
   const planText = JSON.stringify(plan);
-  const machine = createMachine({ places, directory, board, programs: PROGRAMS, driver: given.driver, samePlan: readIfThere(places.planFile) === planText });
+  const machine = createMachine({
+    places,
+    directory,
+    board,
+    programs: PROGRAMS,
+    driver: given.driver,
+    samePlan: readIfThere(places.planFile) === planText,
+    onStoreWrote: () => front?.storeWrote(),
+  });
   writeDurably(places.planFile, planText);
 
   const print = given.log === "json" ? formatJson : formatText;
@@ -195,9 +205,12 @@ async function run(given: Arguments, board: Board, plan: Plan, places: Places): 
   process.stderr.on("error", () => undefined); // Nobody reads any more: that is no reason to stop.
   await manager.start();
   serial = openConsole(given, board, places, log, directory.compileCache);
+  front = startFront({ board, tables, log, data: directory.data, sysfs: SYSFS, machine });
   await signalled;
   await serial?.close();
+  front.stopFeeding();
   await manager.stop();
+  front.stop();
   peers?.close();
   machine.close();
 }

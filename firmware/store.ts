@@ -3,8 +3,8 @@
 //
 //   node firmware/store.ts --memory twinwall-A1 --data /run/twinwall/A1/data [--plan FILE]
 //
-// Messages of the manager, `{ happening }`, go into the event log. It ends when its parent ends, and on SIGTERM, after a last
-// complete checkpoint.
+// Messages of the manager, `{ happening }`, go into the event log; `{ wrote: true }` tells it every few seconds that the database takes
+// writes, which its watchdog wants to know. It ends when its parent ends, and on SIGTERM, after a last complete checkpoint.
 
 import { mkdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -17,10 +17,12 @@ import { assertLimits } from "./limits.ts";
 import { MEMORY_DIRECTORY } from "./manager/places.ts";
 import { namesOfPlanFile } from "./store/live/names.ts";
 import { type Attachment, type Happening, StoreLoop } from "./store/loop.ts";
-import { openStore, STORE_FILE } from "./store/schema.ts";
+import { openStore, proveWriting, STORE_FILE } from "./store/schema.ts";
 
 const STEP_MILLIS = 20;
 const FINISH_MILLIS = 2_000;
+/** Steps between two proofs that the database takes writes: 5 s. */
+const PROOF_EVERY = 250;
 /** Steps between two tries to find a unit's memory. */
 const ATTACH_EVERY = 10;
 const ROW_BYTES = SESSIONS.strideWords * 4;
@@ -81,6 +83,7 @@ function run(): void {
   process.on("message", (message: { readonly happening?: Happening }) => {
     if (message.happening !== undefined) loop.remember(message.happening);
   });
+  let steps = 0;
   const step = (): void => {
     if (stopping || process.ppid !== parent) {
       loop.finish(FINISH_MILLIS);
@@ -88,6 +91,10 @@ function run(): void {
       process.exit(0);
     }
     loop.step();
+    if (steps++ % PROOF_EVERY === 0) {
+      proveWriting(database);
+      process.send?.({ wrote: true });
+    }
     setTimeout(step, STEP_MILLIS);
   };
   step();

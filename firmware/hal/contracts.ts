@@ -118,16 +118,27 @@ export interface Sealer {
   open(jobs: Int32Array, count: number): number;
 }
 
+/** Says how bad it is; for those who see it, what the pattern says to all. */
 export type LampColour = "green" | "amber" | "red";
-export type LampPattern = "off" | "solid" | "slow" | "fast";
-/** A status LED. */
+/** flash: 0.1 s of light for a pulse, once a second at the most; slow: 1 Hz; fast: 5 Hz. */
+export type LampPattern = "off" | "solid" | "flash" | "slow" | "fast";
+/** The lamps' owner ticks them so often. */
+export const LAMP_TICK_MILLIS = 50;
+
+/** A lamp of the front panel. Both functions throw the system's error when a light cannot be set; the next call tries anew. */
 export interface Lamp {
+  /** What it shows from now on. */
   show(colour: LampColour, pattern: LampPattern): void;
+  /** Each LAMP_TICK_MILLIS: goes on blinking, flashes if there was a pulse since the last tick, re-arms what dies with the software. */
+  tick(nowMillis: number, pulse: boolean): void;
 }
+
 /** The front button. */
 export interface Button {
-  onPress(listener: (heldMillis: number) => void): void;
+  /** For how long the button was held, in milliseconds, if it was released since the last look; -1 when not. Throws the system's error. */
+  poll(nowMillis: number): number;
 }
+
 /** Who uses a serial line. */
 export interface SerialListener {
   /** The line can be used: at first, and after each loss. */
@@ -147,8 +158,14 @@ export interface SerialLine {
   /** Gives the device back; the listener is not called any more. */
   close(): Promise<void>;
 }
-/** Resets the appliance unless fed. */
+
+/** Resets the appliance unless it is fed. All throw the system's error; the next call tries anew. */
 export interface Watchdog {
+  /** Starts it, or puts off the reset by its timeout. */
   feed(): void;
-  readonly lastResetCause: string;
+  /** Stops it: a planned end. */
+  release(): void;
+  /** What it remembers about the last reset; empty when it remembers nothing. */
+  resetCauses(): readonly ResetCause[];
 }
+export type ResetCause = "watchdog" | "overheated" | "fan-fault" | "power-low" | "power-high" | "external";

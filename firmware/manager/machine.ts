@@ -15,6 +15,11 @@ import type { Machine } from "./unit.ts";
 const DOORBELL = 3;
 const NANOS_PER_MICRO = 1_000n;
 
+/** What the store tells. */
+interface StoreMessage {
+  readonly wrote?: boolean;
+}
+
 export interface MachineOptions {
   readonly places: Places;
   readonly directory: UnitDirectory;
@@ -24,6 +29,8 @@ export interface MachineOptions {
   /** Preferred driver; empty: the dataplane's choice. */
   readonly driver: string;
   readonly samePlan: boolean;
+  /** The store says, every few seconds, that its database takes writes. */
+  onStoreWrote(): void;
 }
 
 export interface LinuxMachine extends Machine {
@@ -82,6 +89,9 @@ export function createMachine(options: MachineOptions): LinuxMachine {
         messages: true,
         cpu: -1,
         nice: 0,
+      });
+      store.onMessage((message) => {
+        if ((message as StoreMessage | null)?.wrote === true) options.onStoreWrote();
       });
       return store;
     },

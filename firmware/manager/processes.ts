@@ -36,6 +36,8 @@ export interface Program {
 export interface SpawnedChild extends Child {
   /** Sends a message over the channel; nothing when there is none. */
   send(message: object): void;
+  /** Messages that come over the channel. */
+  onMessage(listener: (message: unknown) => void): void;
 }
 
 /** Runs a program of the firmware with this process's own Node. Its output goes where ours goes. */
@@ -60,6 +62,7 @@ export function spawnProgram(program: Program): SpawnedChild {
     onExit: (listener) => onceGone(child, listener),
     kill: (signal) => child.kill(signal),
     send: (message) => tell(child, message),
+    onMessage: (listener) => void child.on("message", listener),
   };
 }
 

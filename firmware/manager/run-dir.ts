@@ -57,7 +57,7 @@ export function readIfThere(file: string): string | undefined {
 }
 
 /** File that holds the process id of one of the unit's processes. */
-export function pidFile(directory: UnitDirectory, name: string): string {
+export function pidFile(directory: Pick<UnitDirectory, "path">, name: string): string {
   return join(directory.path, `${name}.pid`);
 }
 

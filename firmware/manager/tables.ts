@@ -2,7 +2,7 @@
 //
 //   before a start   look(): will rows be adopted, or do the tables start empty, and why
 //   after it         isOpen(since): the dataplane has opened its ports
-//   while it runs    command()
+//   while it runs    command(), now()
 //
 // The dataplane alone creates the area. When it replaces it (another layout or capacity), the name belongs to a new file:
 // then the old mapping is given up here and the new one attached.
@@ -29,13 +29,14 @@ export interface Outlook {
 
 const STARTED_AT = headerWord("startedAt") >> 1;
 const INCARNATION = headerWord("incarnation");
+const BREATHS = headerWord("breaths") >> 1;
 const SESSIONS_LIVE = headerWord("sessionsLive");
 
 export class UnitTables {
   private readonly attach: Attach;
   private readonly sessions: number;
   private memory: AttachedMemory | undefined;
-  private tables: Pick<Tables, "header" | "commands"> | undefined;
+  private tables: Tables | undefined;
 
   /** `sessions`: the configured capacity. */
   constructor(attach: Attach, sessions: number) {
@@ -59,6 +60,17 @@ export class UnitTables {
   /** Incarnation of the tables, 0 when they are not attached. */
   incarnation(): number {
     return (this.tables?.header.i[INCARNATION] ?? 0) >>> 0;
+  }
+
+  /** The tables as they are now, for a look; undefined while there are none. Not to be kept: `look` and `close` unmap them. */
+  now(): Tables | undefined {
+    if (this.tables === undefined) this.open();
+    return this.tables;
+  }
+
+  /** Breaths of the dataplane since its start, 0 when the tables are not attached. */
+  breaths(): number {
+    return this.tables?.header.f[BREATHS] ?? 0;
   }
 
   sessionsLive(): number {

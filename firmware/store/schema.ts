@@ -75,3 +75,8 @@ export function openStore(file: string): OpenedStore {
     return { database: open(file), putAside: (error as Error).message };
   }
 }
+
+/** Commits something that changes nothing, a page: throws SQLite's error when the database does not take it. */
+export function proveWriting(database: Database.Database): void {
+  database.pragma(`user_version = ${VERSION}`);
+}

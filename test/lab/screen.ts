@@ -1,4 +1,4 @@
-// What the lab says to people: progress as it happens, a table at the end, a status line. Colours on a terminal only.
+// What the lab says to people: progress as it happens, a table at the end, lines that are replaced. Colours on a terminal only.
 
 import type { LabReport, ScenarioResult } from "./result.ts";
 
@@ -8,18 +8,38 @@ export type Style = keyof typeof STYLES;
 export interface Screen {
   line(text: string): void;
   paint(style: Style, text: string): string;
-  /** Replaces the last status text on a terminal; a plain line elsewhere. */
-  status(text: string): void;
+  /** True when what was drawn can be replaced. */
+  readonly isTerminal: boolean;
+  /** Replaces the lines of the last call on a terminal, if nothing else was written since; plain lines elsewhere. */
+  replace(lines: readonly string[]): void;
 }
 
-/** Writes to a stream, with colours and replaced status lines when it is a terminal. */
+const CODES = new RegExp(`${String.fromCharCode(0x1b)}\\[\\d*m`, "g");
+
+/** Writes to a stream, with colours and replaced lines when it is a terminal. */
 export function createScreen(stream: NodeJS.WriteStream): Screen {
   const isTerminal = stream.isTTY === true;
+  let drawn = 0;
   return {
-    line: (text) => void stream.write(`${isTerminal ? "\r\x1b[K" : ""}${text}\n`),
+    isTerminal,
+    line(text) {
+      drawn = 0;
+      stream.write(`${text}\n`);
+    },
     paint: (style, text) => (isTerminal ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text),
-    status: (text) => void stream.write(isTerminal ? `\r\x1b[K${text.slice(0, (stream.columns ?? 120) - 1)}` : `${text}\n`),
+    replace(lines) {
+      const back = isTerminal && drawn > 0 ? `\x1b[${drawn}A\x1b[J` : "";
+      const fitting = isTerminal ? lines.map((line) => cut(line, stream.columns ?? 120)) : lines;
+      stream.write(`${back}${fitting.join("\n")}\n`);
+      drawn = lines.length;
+    },
   };
+}
+
+/** A line that is too long for the terminal loses its colours and its end, so that it stays one line. */
+function cut(line: string, columns: number): string {
+  const plain = line.replace(CODES, "");
+  return plain.length < columns ? line : plain.slice(0, columns - 1);
 }
 
 const number = (value: number | undefined): string => (value === undefined ? "" : value.toLocaleString("en-US"));

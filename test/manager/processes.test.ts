@@ -46,6 +46,7 @@ function manage({ places, directory }: ReturnType<typeof place>, samePlan = true
     places,
     directory,
     board: { ...lab, dataplane: { nice: 0 } },
+    onStoreWrote: () => undefined,
     programs: { dataplane: STAND_IN, store: STAND_IN },
     driver: "",
     samePlan,

@@ -18,3 +18,8 @@ export function argumentsOf(pid: number): readonly string[] | undefined {
     return undefined;
   }
 }
+
+/** A number of this boot: another one after each reset. */
+export function bootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}

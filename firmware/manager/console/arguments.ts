@@ -14,6 +14,7 @@ export const COMMANDS = {
   neighbours: "ARP and ND",
   rules: "the rules and how often each decided",
   banner: "who this is, its role, the twin and the alarms, as the serial line greets",
+  panel: "the front panel's lamps, what they mean and what to do, and why the appliance was started last",
 } as const;
 export type CommandName = keyof typeof COMMANDS;
 

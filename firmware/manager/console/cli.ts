@@ -15,12 +15,13 @@ import { type CommandName, parseRequest, type Request, USAGE, UsageError } from 
 import { banner, bannerWithout, identityOfPlanFile } from "./banner.ts";
 import { events, loggedEvents } from "./events.ts";
 import { counters, members, neighbours, ports, rules } from "./lists.ts";
+import { panel } from "./panel.ts";
 import type { Answer, Context } from "./query.ts";
 import { sessions } from "./sessions.ts";
 import { status } from "./status.ts";
 import { SCREEN_COLOURS, SCREEN_COLUMNS, type Screen } from "./table.ts";
 
-const ANSWERS: Readonly<Record<Exclude<CommandName, "banner">, (context: Context) => Answer | Promise<Answer>>> = {
+const ANSWERS: Readonly<Record<Exclude<CommandName, "banner" | "panel">, (context: Context) => Answer | Promise<Answer>>> = {
   status,
   sessions,
   counters,
@@ -92,9 +93,14 @@ async function answer(request: Request, surroundings: Surroundings): Promise<num
     tell(await greeting(places, request.unit), request, surroundings);
     return 0;
   }
-  if (!existsSync(places.memoryFile)) {
+  // The panel has something to say about a unit that has run, even where it does not run now.
+  if (!existsSync(request.command === "panel" ? places.directory : places.memoryFile)) {
     surroundings.complain(absence(request, places));
     return 1;
+  }
+  if (request.command === "panel") {
+    tell(panel(places, request.unit), request, surroundings);
+    return 0;
   }
   const names = namesOfPlanFile(places.planFile);
   const database = openLive(places.memoryFile, names);
