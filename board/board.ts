@@ -8,6 +8,7 @@ import Type from "typebox";
 
 const closed = { additionalProperties: false } as const;
 const NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$";
+const LED = "^[A-Za-z0-9_.:-]{1,60}$";
 const DEVICE_FILE = "^/dev/[A-Za-z0-9_./:-]{1,100}$";
 
 /** GPIO lines count from 0 on their chip; no chip has more. */
@@ -23,6 +24,7 @@ const BoardPort = Type.Object(
       }),
     ),
     device: Type.Optional(Type.String({ pattern: "^[^\\s:]{1,15}$", description: "Kernel device name, where that does not depend on luck." })),
+    led: Type.Optional(Type.String({ pattern: LED, description: "Name in /sys/class/leds of a LED that the kernel alone drives by its link and traffic." })),
     kind: Type.Enum(["data", "twin"] as const, { description: "Data ports carry users' packets, the twin port carries the other units." }),
   },
   closed,
@@ -34,7 +36,7 @@ const activeLow = Type.Boolean({ default: false, description: "True when the lin
 
 const Light = Type.Object(
   {
-    led: Type.Optional(Type.String({ pattern: "^[A-Za-z0-9_.:-]{1,60}$", description: "Name in /sys/class/leds." })),
+    led: Type.Optional(Type.String({ pattern: LED, description: "Name in /sys/class/leds." })),
     chip: Type.Optional(chip),
     line: Type.Optional(line),
     activeLow: Type.Optional(activeLow),

@@ -3,7 +3,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "tap";
+import { panelLines } from "../firmware/manager/panel/drawing.ts";
+import { situationsOf } from "../firmware/manager/panel/situations.ts";
 import { SCENARIOS } from "./lab/scenarios.ts";
+import { SITUATIONS_STAGED } from "./manager/panel/stage.ts";
 
 const root = join(import.meta.dirname, "..");
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -26,4 +29,11 @@ test("the README's table has a line for each scenario of the lab, and no other",
     rows,
     SCENARIOS.map((scenario) => scenario.name),
   );
+});
+
+test("the README shows the front panel of a unit whose twin has died as it really looks", async (t) => {
+  const look = SITUATIONS_STAGED["ha took-over"];
+  if (look === undefined) return t.fail("it is not staged");
+  const panel = panelLines("A1", situationsOf(look), { width: Number.POSITIVE_INFINITY, colours: false });
+  t.ok(readme.includes(`\n${panel.join("\n")}\n`), panel.join("\n"));
 });

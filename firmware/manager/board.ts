@@ -68,7 +68,7 @@ function checkPorts(board: BoardDescription, report: Report): void {
 
 function checkLamps(board: BoardDescription, report: Report): void {
   const { lamps } = board;
-  const seen = new Map<string, string>();
+  const seen = new Map(board.ports.flatMap((port, k) => (port.led === undefined ? [] : [[port.led, `ports[${k}].led`]])));
   for (const name of LAMP_NAMES) {
     const lamp = lamps[name];
     const at = `/lamps/${name}`;

@@ -9,7 +9,7 @@ import { LinuxWatchdog } from "../hal/linux/watchdog.ts";
 import { ResetJournal } from "./last-reset.ts";
 import type { Log } from "./log.ts";
 import { FrontPanel } from "./panel/front-panel.ts";
-import { createButton, createLamps } from "./panel/lamps.ts";
+import { createButton, createLamps, createPortLights } from "./panel/lamps.ts";
 import { lookAt } from "./panel/look.ts";
 import type { UnitTables } from "./tables.ts";
 import type { Machine } from "./unit.ts";
@@ -43,6 +43,7 @@ export function startFront(options: FrontOptions): Front {
   const panel = new FrontPanel({
     lamps: createLamps(board, places),
     button: createButton(board, places),
+    portLights: createPortLights(board, places),
     look: () => lookAt(tables.now(), machine.monotonicMicros(), true),
     log,
   });

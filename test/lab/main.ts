@@ -1,6 +1,6 @@
 // `npm start`: the picture on real network stacks, two units of Twinwall in it, and what it must show.
 //
-//   npm start                        stays up with a status line until Ctrl-C
+//   npm start                        stays up with both front panels drawn live until Ctrl-C
 //   npm start -- --once              runs every scenario, ends with a table; exit 0 when all passed
 //   npm start -- stacks              the second list: curl, ssh, iperf3, path-MTU discovery, loss, floods … (stacks/list.ts)
 //       --json                       one object on stdout and nothing else (progress goes to stderr)

@@ -7,7 +7,8 @@
 //   flash      oneshot 0.1 s / 0.9 s, shot when there was a pulse                              pulsed by tick
 //
 // The kernel ignores a shot while one is under way, so an armed solid LED winks for 0.05 to 0.1 s each second: that is where it
-// is armed again, and it is dark a second after its software died. Triggers are modules: ledtrig-timer, ledtrig-oneshot.
+// is armed again, and it is dark a second after its software died. Triggers are modules: ledtrig-timer,
+// ledtrig-oneshot, ledtrig-netdev.
 
 import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -78,6 +79,29 @@ export class LedLight implements Light {
 
   private attribute(name: string, text: string): void {
     write(join(this.directory, name), text);
+  }
+}
+
+/** A port's LED, lit by its link and blinking with its traffic: the kernel does it (trigger netdev), whatever becomes of us. */
+export class PortLight {
+  readonly device: string;
+  private readonly directory: string;
+
+  constructor(sysfs: string, name: string, device: string) {
+    this.directory = join(sysfs, "class/leds", name);
+    this.device = device;
+  }
+
+  /** Hands it to the kernel. Throws the system's error. */
+  set(): void {
+    for (const [attribute, text] of [
+      ["trigger", "netdev"],
+      ["device_name", this.device],
+      ["link", "1"],
+      ["rx", "1"],
+      ["tx", "1"],
+    ] as const)
+      write(join(this.directory, attribute), text);
   }
 }
 

@@ -8,6 +8,7 @@
 
 import { LAMP_NAMES, type LampName } from "../../../board/board.ts";
 import type { Button, Lamp, LampColour, LampPattern } from "../../hal/contracts.ts";
+import type { PortLight } from "../../hal/linux/lamps.ts";
 import type { Log } from "../log.ts";
 import type { Look } from "./look.ts";
 import { colourOf, type LampStates, situationsOf } from "./situations.ts";
@@ -25,13 +26,14 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EPERM: "Run the manager as root, with /sys mounted for writing.",
   EROFS: "Mount /sys for writing.",
   EBUSY: "Another driver or program holds it: stop that, or correct the board.",
-  EINVAL: "Load the kernel's triggers: ledtrig-timer and ledtrig-oneshot.",
+  EINVAL: "Load the kernel's triggers: ledtrig-timer, ledtrig-oneshot, ledtrig-netdev.",
 };
 const REMEDY_OTHERWISE = "The hardware does not answer: replace it. Traffic is not affected.";
 
 export interface FrontPanelOptions {
   readonly lamps: Readonly<Record<LampName, Lamp>>;
   readonly button: Button | undefined;
+  readonly portLights: readonly PortLight[];
   look(): Look;
   readonly log: Log;
 }
@@ -41,6 +43,11 @@ interface Part {
   readonly what: string;
   hasFailed: boolean;
   retryAt: number;
+}
+
+interface KeptPortLight extends Part {
+  readonly light: PortLight;
+  refreshAt: number;
 }
 
 interface KeptLamp extends Part {
@@ -54,6 +61,7 @@ export class FrontPanel {
   states: LampStates | undefined;
   private readonly options: FrontPanelOptions;
   private readonly kept: readonly KeptLamp[];
+  private readonly portLights: readonly KeptPortLight[];
   private readonly button: Part = { what: "The front button", hasFailed: false, retryAt: 0 };
   private lookAt = Number.NEGATIVE_INFINITY;
   private heartbeats = 0;
@@ -65,6 +73,7 @@ export class FrontPanel {
       const part = { what: `The lamp ${name.toUpperCase()}`, hasFailed: false, retryAt: 0 };
       return { ...part, name, lamp: options.lamps[name], shown: "", refreshAt: 0 };
     });
+    this.portLights = options.portLights.map((light) => ({ what: `The LED of port ${light.device}`, hasFailed: false, retryAt: 0, light, refreshAt: 0 }));
   }
 
   /** Each LAMP_TICK_MILLIS. Never throws for what lamps and button do. */
@@ -78,6 +87,13 @@ export class FrontPanel {
       this.heartbeats = look.heartbeats;
     }
     for (const kept of this.kept) this.attempt(kept, nowMillis, () => this.keep(kept, nowMillis, kept.name !== "twin" || isHeard));
+    for (const kept of this.portLights) {
+      if (nowMillis < kept.refreshAt) continue;
+      this.attempt(kept, nowMillis, () => {
+        kept.light.set();
+        kept.refreshAt = nowMillis + REFRESH_MILLIS;
+      });
+    }
     this.attempt(this.button, nowMillis, () => {
       if ((this.options.button?.poll(nowMillis) ?? -1) >= 0) this.testedAt = nowMillis;
     });

@@ -4,7 +4,7 @@ import { type Board, type BoardLampDescription, type BoardLight, LAMP_NAMES, typ
 import type { Button, Lamp } from "../../hal/contracts.ts";
 import { InputButton } from "../../hal/linux/button.ts";
 import { GpioButton, GpioLight, type LinePlace, type OpenLine } from "../../hal/linux/gpio.ts";
-import { LedLight, type Light, LitLamp } from "../../hal/linux/lamps.ts";
+import { LedLight, type Light, LitLamp, PortLight } from "../../hal/linux/lamps.ts";
 import { MemoryLamp } from "../../hal/memory-panel.ts";
 
 const INPUT_DEVICES = "/dev/input";
@@ -24,6 +24,10 @@ export function createLamps(board: Pick<Board, "lamps">, places: LightPlaces): R
     return lamps.kind === "lights" && described !== undefined ? litLamp(described, isArmed, places) : new MemoryLamp(isArmed);
   };
   return Object.fromEntries(LAMP_NAMES.map((name) => [name, create(name)])) as Record<LampName, Lamp>;
+}
+
+export function createPortLights({ ports }: Pick<Board, "ports">, { sysfs }: Pick<LightPlaces, "sysfs">): readonly PortLight[] {
+  return ports.flatMap(({ led, device }) => (led === undefined ? [] : [new PortLight(sysfs, led, device)]));
 }
 
 /** undefined: the board has none. */

@@ -63,8 +63,8 @@ export interface Look {
   readonly twins: readonly PeerLook[];
   /** Heartbeats received from the other site since start. */
   readonly heartbeats: number;
-  /** Kinds of events of the last minute. */
-  readonly recent: ReadonlySet<EventName>;
+  /** Events of the last minute, by kind. */
+  readonly recent: ReadonlyMap<EventName, number>;
 }
 
 /** A look at the tables; undefined: there are none (yet). `nowMicros`: the tables' clock. */
@@ -97,7 +97,7 @@ const NOTHING: Omit<Look, "isAttended"> = {
   mates: [],
   twins: [],
   heartbeats: 0,
-  recent: new Set(),
+  recent: new Map(),
 };
 
 function siteOf(unit: number): number {
@@ -131,15 +131,16 @@ function portsOf({ ports }: PanelTables): (typeof PORT_STATE_NAMES)[number][] {
   return states;
 }
 
-function recentEvents({ header, events }: PanelTables, nowMicros: number): Set<EventName> {
+function recentEvents({ header, events }: PanelTables, nowMicros: number): Map<EventName, number> {
   const { i, f, strideWords } = events;
-  const recent = new Set<EventName>();
+  const recent = new Map<EventName, number>();
   const head = header.i[H_EVENT_HEAD] as number;
   for (let back = 1; back <= EVENTS; back++) {
     const row = ((head - back) & (EVENTS - 1)) * strideWords;
     const happenedAt = f[(row >> 1) + E_AT_F64] as number;
     if (happenedAt === 0 || nowMicros - happenedAt > RECENT_MICROS) break;
-    recent.add(EVENT_NAMES[i[row + E_KIND] as number] ?? "none");
+    const kind = EVENT_NAMES[i[row + E_KIND] as number] ?? "none";
+    recent.set(kind, (recent.get(kind) ?? 0) + 1);
   }
   return recent;
 }

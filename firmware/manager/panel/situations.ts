@@ -10,6 +10,7 @@
 //   fast, 5 Hz      red      act
 
 import { LAMP_NAMES, type LampName } from "../../../board/board.ts";
+import type { EventName } from "../../fastpath/event-kinds.ts";
 import type { LampColour, LampPattern } from "../../hal/contracts.ts";
 import type { Look, PeerLook } from "./look.ts";
 
@@ -31,10 +32,9 @@ const isDown = (look: Look): boolean => !look.isAttended || !look.isBreathing;
 const anyTwin = (test: (peer: PeerLook) => boolean) => (look: Look) => look.twins.some(test);
 const allTwins = (test: (peer: PeerLook) => boolean) => (look: Look) => look.twins.every(test);
 const anyMate = (test: (peer: PeerLook) => boolean) => (look: Look) => look.mates.some(test);
-const happened =
-  (...kinds: readonly Parameters<Look["recent"]["has"]>[0][]) =>
-  (look: Look) =>
-    kinds.some((kind) => look.recent.has(kind));
+const happened = (kind: EventName) => (look: Look) => look.recent.has(kind);
+/** A restart's frames under old keys are rejected and told once; who goes on is told each 10 s. */
+const keepsHappening = (kind: EventName) => (look: Look) => (look.recent.get(kind) ?? 0) > 1;
 const isAlone = (look: Look): boolean => look.twins.some((peer) => !peer.isAssociated);
 
 const of =
@@ -188,13 +188,7 @@ export const SITUATIONS: readonly Situation[] = [
     "twinwall events names the target.",
     happened("half-open-limit"),
   ),
-  alarm(
-    "forged",
-    "slow",
-    "Forged, replayed or damaged twin frames arrived within the last minute.",
-    "Check who else is on the twin link.",
-    happened("frames-rejected", "key-rejected"),
-  ),
+  alarm("forged", "slow", "Forged, replayed or damaged twin frames keep arriving.", "Check who else is on the twin link.", keepsHappening("frames-rejected")),
   alarm("none", "off", "No alarm.", "", () => true),
 ];
 

@@ -8,7 +8,7 @@ import { LAMP_NAMES, type LampName } from "../../../board/board.ts";
 import { GpioButton, GpioLight, type Line, lineNumber, type OpenLine } from "../../../firmware/hal/linux/gpio.ts";
 import { LedLight, LitLamp } from "../../../firmware/hal/linux/lamps.ts";
 import { FrontPanel } from "../../../firmware/manager/panel/front-panel.ts";
-import { createLamps } from "../../../firmware/manager/panel/lamps.ts";
+import { createLamps, createPortLights } from "../../../firmware/manager/panel/lamps.ts";
 import { lookAt } from "../../../firmware/manager/panel/look.ts";
 import { SITUATIONS } from "../../../firmware/manager/panel/situations.ts";
 import { healthyTables, keptLog, NOW_MICROS, SITUATIONS_STAGED } from "../../manager/panel/stage.ts";
@@ -104,7 +104,7 @@ test("every situation shows its pattern on LEDs of one colour each", async (t) =
     const sysfs = t.testdir();
     const leds = Object.fromEntries(LAMP_NAMES.map((each) => [each, makeLed(sysfs, LEDS[each])]));
     const log = keptLog();
-    new FrontPanel({ lamps: createLamps({ lamps: LAMPS }, { sysfs, openLine: NO_LINES }), button: undefined, look: () => look, log }).tick(0);
+    new FrontPanel({ lamps: createLamps({ lamps: LAMPS }, { sysfs, openLine: NO_LINES }), button: undefined, portLights: [], look: () => look, log }).tick(0);
     t.equal(seenOn(leds[lamp] ?? ""), pattern, `${lamp} ${name}`);
     t.same(log.lines, []);
   }
@@ -121,7 +121,7 @@ function withBroken(
   spoil(alarm);
   const log = keptLog();
   const lamps = createLamps({ lamps: LAMPS }, { sysfs, openLine: NO_LINES });
-  const panel = new FrontPanel({ lamps, button: undefined, look: () => lookAt(healthyTables(), NOW_MICROS, true), log });
+  const panel = new FrontPanel({ lamps, button: undefined, portLights: [], look: () => lookAt(healthyTables(), NOW_MICROS, true), log });
   for (let millis = 0; millis < 25_000; millis += 50) panel.tick(millis);
   const broken = log.lines.splice(0);
   mend(alarm);
@@ -172,10 +172,29 @@ test("a LED whose attribute takes no bytes is told once, and used when it does",
   t.same(others, ["solid", "flash"]);
 });
 
+test("a port's LED is handed to the kernel with the port's device", async (t) => {
+  const sysfs = t.testdir();
+  const led = makeLed(sysfs, "green:port");
+  for (const attribute of ["device_name", "link", "rx", "tx"]) writeFileSync(join(led, attribute), "");
+  const log = keptLog();
+  const portLights = createPortLights({ ports: [{ name: "port1", device: "eth7", kind: "data", led: "green:port" }] }, { sysfs });
+  const lamps = createLamps({ lamps: { kind: "none" } }, { sysfs, openLine: NO_LINES });
+  const panel = new FrontPanel({ lamps, button: undefined, portLights, look: () => lookAt(healthyTables(), NOW_MICROS, true), log });
+  panel.tick(0);
+  t.same(
+    ["trigger", "device_name", "link", "rx", "tx"].map((name) => readFileSync(join(led, name), "utf8")),
+    ["netdev", "eth7", "1", "1", "1"],
+  );
+  rmSync(led, { recursive: true });
+  for (let millis = 50; millis < 60_000; millis += 50) panel.tick(millis);
+  t.equal(log.lines.length, 1);
+  t.match(log.lines[0], /^warning panel-failed: The LED of port eth7 cannot be used: ENOENT/);
+});
+
 test("a tree that is absent altogether stops nothing", async (t) => {
   const log = keptLog();
   const lamps = createLamps({ lamps: LAMPS }, { sysfs: join(t.testdir(), "nothing"), openLine: NO_LINES });
-  const panel = new FrontPanel({ lamps, button: undefined, look: () => lookAt(healthyTables(), NOW_MICROS, true), log });
+  const panel = new FrontPanel({ lamps, button: undefined, portLights: [], look: () => lookAt(healthyTables(), NOW_MICROS, true), log });
   for (let millis = 0; millis < 60_000; millis += 50) panel.tick(millis);
   t.equal(log.lines.length, 4, "one line for each lamp");
 });

@@ -27,7 +27,7 @@ for (const situation of SITUATIONS) {
     const look = SITUATIONS_STAGED[keyOf(situation)];
     if (look === undefined) return t.fail("it is not staged");
     const lamps = memoryLamps();
-    new FrontPanel({ lamps, button: undefined, look: () => look, log: keptLog() }).tick(1_000);
+    new FrontPanel({ lamps, button: undefined, portLights: [], look: () => look, log: keptLog() }).tick(1_000);
     const { pattern } = situation;
     t.equal(situationsOf(look)[situation.lamp].name, situation.name);
     t.equal(lamps[situation.lamp].seen(1_000), pattern === "off" ? "off" : `${COLOURS[pattern]} ${pattern}`);
@@ -59,7 +59,7 @@ test("the README's table is the one in the code", async (t) => {
 test("TWIN flashes while heartbeats arrive, once a second, and is dark when none do", async (t) => {
   const tables = healthyTables();
   const lamps = memoryLamps();
-  const panel = new FrontPanel({ lamps, button: undefined, look: () => lookAt(tables, NOW_MICROS, true), log: keptLog() });
+  const panel = new FrontPanel({ lamps, button: undefined, portLights: [], look: () => lookAt(tables, NOW_MICROS, true), log: keptLog() });
   let heartbeats = 500;
   const run = (fromMillis: number, toMillis: number, perTick: number): void => {
     for (let millis = fromMillis; millis < toMillis; millis += 50) {
@@ -80,7 +80,7 @@ test("TWIN flashes while heartbeats arrive, once a second, and is dark when none
 
 test("STATUS goes dark by itself when nobody ticks it", async (t) => {
   const lamps = memoryLamps();
-  const panel = new FrontPanel({ lamps, button: undefined, look: () => lookAt(healthyTables(), NOW_MICROS, true), log: keptLog() });
+  const panel = new FrontPanel({ lamps, button: undefined, portLights: [], look: () => lookAt(healthyTables(), NOW_MICROS, true), log: keptLog() });
   panel.tick(1_000);
   t.equal(lamps.status.seen(2_000), "green solid");
   t.equal(lamps.status.seen(2_001), "off");
@@ -90,7 +90,7 @@ test("a lamp that fails is told once with what to do, tried again, and told when
   const tables = healthyTables();
   const lamps = memoryLamps();
   const log = keptLog();
-  const panel = new FrontPanel({ lamps, button: undefined, look: () => lookAt(tables, NOW_MICROS, true), log });
+  const panel = new FrontPanel({ lamps, button: undefined, portLights: [], look: () => lookAt(tables, NOW_MICROS, true), log });
   lamps.ha.fault = Object.assign(new Error("EIO: i/o error, write"), { code: "EIO" });
   for (let millis = 0; millis < 25_000; millis += 50) panel.tick(millis);
   t.same(log.lines, [
@@ -107,7 +107,7 @@ test("a lamp that fails is told once with what to do, tried again, and told when
 
 test("a lamp that something else wrote to is set right within half a minute", async (t) => {
   const lamps = memoryLamps();
-  const panel = new FrontPanel({ lamps, button: undefined, look: () => lookAt(healthyTables(), NOW_MICROS, true), log: keptLog() });
+  const panel = new FrontPanel({ lamps, button: undefined, portLights: [], look: () => lookAt(healthyTables(), NOW_MICROS, true), log: keptLog() });
   panel.tick(0);
   lamps.ha.show("red", "fast");
   panel.tick(29_950);
@@ -120,7 +120,7 @@ test("a press of the button lights every lamp in each colour, then they say agai
   const lamps = memoryLamps();
   let held = -1;
   const button = { poll: () => held };
-  const panel = new FrontPanel({ lamps, button, look: () => lookAt(healthyTables(), NOW_MICROS, true), log: keptLog() });
+  const panel = new FrontPanel({ lamps, button, portLights: [], look: () => lookAt(healthyTables(), NOW_MICROS, true), log: keptLog() });
   held = 300;
   panel.tick(0);
   held = -1;
@@ -133,7 +133,7 @@ test("a press of the button lights every lamp in each colour, then they say agai
 
 test("a planned end puts out every lamp", async (t) => {
   const lamps = memoryLamps();
-  const panel = new FrontPanel({ lamps, button: undefined, look: () => lookAt(healthyTables(), NOW_MICROS, true), log: keptLog() });
+  const panel = new FrontPanel({ lamps, button: undefined, portLights: [], look: () => lookAt(healthyTables(), NOW_MICROS, true), log: keptLog() });
   panel.tick(0);
   panel.off(50);
   for (const lamp of LAMP_NAMES) t.equal(lamps[lamp].seen(50), "off", lamp);

@@ -119,8 +119,14 @@ export const SITUATIONS_STAGED: Readonly<Record<string, Look>> = {
   "alarm port-gone": changed((tables) => setPort(tables, 2, "gone")),
   "alarm replicas-refused": changed((tables) => happen(tables, "refused", 1)),
   "alarm flood": changed((tables) => happen(tables, "half-open-limit", 1)),
-  "alarm forged": changed((tables) => happen(tables, "frames-rejected", 1)),
-  "alarm none": changed((tables) => happen(tables, "table-full", 61)),
+  "alarm forged": changed((tables) => {
+    happen(tables, "frames-rejected", 11);
+    happen(tables, "frames-rejected", 1);
+  }),
+  "alarm none": changed((tables) => {
+    happen(tables, "table-full", 61);
+    happen(tables, "frames-rejected", 1); // Once: a peer restarted.
+  }),
 };
 
 /** A log that keeps `severity code: text`. */
