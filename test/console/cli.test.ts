@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "tap";
@@ -243,6 +244,52 @@ test("a unit that never ran, and one that does not run now, are told apart", asy
   const run = temporaryDirectory(t, "cli-empty");
   const stopped = await known("status", "--run-dir", run);
   t.match(stopped.complaints[0], /^unit-not-running: A1 has run here, but does not now/);
+});
+
+/** Makes a process that stands in for the manager of a bench's unit. */
+function attend(t: Holder, area: Area, runDirectory: string): void {
+  const child = spawn(process.execPath, ["-e", "setTimeout(() => undefined, 60_000)", "A1"], { stdio: "ignore" });
+  t.teardown(() => void child.kill("SIGKILL"));
+  writeFileSync(join(runDirectory, "manager.pid"), `${child.pid}\n`);
+  area.tables.header.f[headerWord("breathAt") >> 1] = Number(process.hrtime.bigint() / 1_000n) + 3_600_000_000;
+}
+
+test("panel shows the lamps with what they mean, without colours into a pipe, and as JSON", async (t) => {
+  const area = busyArea();
+  const run = temporaryDirectory(t, "cli-panel");
+  const places = placesOf("A1", run, {});
+  attend(t, area, run);
+  writeArea(area, places.memoryFile);
+  t.teardown(() => rmSync(places.memoryFile, { force: true }));
+  writeFileSync(places.planFile, JSON.stringify(PLAN));
+  const look = bench(t, undefined);
+  const { status, out } = await look("panel", "--run-dir", run);
+  t.equal(status, 0);
+  t.same(out.slice(0, 3), ["┌ A1 ──────────────────────────────────┐", "│  STATUS ◐   HA ●   TWIN ◐   ALARM ○  │", "└──────────────────────────────────────┘"]);
+  t.equal(out[3], "STATUS  amber, 1 Hz   A port has no link. Check its cable; twinwall ports says which.");
+  const json = JSON.parse((await look("panel", "--run-dir", run, "--json")).out[0] ?? "");
+  t.match(json, {
+    unit: "A1",
+    lamps: { ha: { situation: "active", pattern: "solid", colour: "green" }, alarm: { pattern: "off", colour: null } },
+    lastReset: null,
+  });
+});
+
+test("panel of a unit whose manager does not run, and of one that has no memory, is dark", async (t) => {
+  const { status, out } = await bench(t, busyArea())("panel");
+  t.equal(status, 0);
+  t.equal(out[1], "│  STATUS ○   HA ○   TWIN ○   ALARM ○  │");
+  t.match(out[3], /^STATUS {2}off {2}No power, or no software runs/);
+  const run = temporaryDirectory(t, "cli-panel-empty");
+  t.same((await bench(t, undefined)("panel", "--run-dir", run)).out[1], out[1]);
+});
+
+test("panel of memory of another firmware version is refused", async (t) => {
+  const area = busyArea();
+  area.tables.header.i[headerWord("layout")] = 1;
+  const { status, complaints } = await bench(t, area)("panel");
+  t.equal(status, 1);
+  t.match(complaints[0], /^layout-mismatch: /);
 });
 
 test("memory of another firmware version is refused with what to do", async (t) => {

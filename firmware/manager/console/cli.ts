@@ -99,6 +99,7 @@ async function answer(request: Request, surroundings: Surroundings): Promise<num
     return 1;
   }
   if (request.command === "panel") {
+    if (existsSync(places.memoryFile)) openLive(places.memoryFile).close(); // Throws when it is another version's.
     tell(panel(places, request.unit), request, surroundings);
     return 0;
   }
