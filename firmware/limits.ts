@@ -82,6 +82,23 @@ export const HEARTBEAT_MILLIS = 20;
 export const HEARTBEAT_MISSES = 5;
 export const REJOIN_LIMIT_MILLIS = 250;
 export const RESTART_GRACE_MILLIS = 600;
+/** Which unit of a pair is preferred: the higher number, then the lower unit. */
+export const PRIORITY_DEFAULT = 100;
+/** A unit that was worse and is better again counts as better after this; doubled each time within a minute, up to the most. */
+export const HEALTH_HOLD_MILLIS = 2_000;
+export const HEALTH_HOLD_MILLIS_MOST = 60_000;
+/** A monitored address that is silent for so long counts as an ailment; deaths are told with the detection time. */
+export const MONITORED_SILENT_MILLIS = 1_000;
+/** A mate must have been healthier for so many heartbeats, or for so long if ports and twin are as good, before a unit gives way: both notice what fails for both, at different moments. */
+export const RELIEF_BEATS = 2;
+export const RELIEF_MINOR_MILLIS = 500;
+/** So many pauses of the loop within ten seconds are an ailment. */
+export const STALLS_MOST = 3;
+export const STALLS_MILLIS = 10_000;
+/** How long an active unit that gives way waits, silent, for its mate to acknowledge its last rows. */
+export const YIELD_LIMIT_MILLIS = 50;
+/** A unit gives way only to one that is not further behind. */
+export const YIELD_LAG_MILLIS = 500;
 /** Longest wait in `poll` when nothing arrives. */
 export const TICK_MILLIS = 5;
 

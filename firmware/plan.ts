@@ -123,6 +123,10 @@ export interface Plan {
     readonly heartbeatMillis: number;
     readonly heartbeatMisses: number;
     readonly partition: "stop" | "local";
+    /** 1..255: of a pair the unit with the higher one is preferred. */
+    readonly priority: number;
+    /** How long the preferred unit must have been ready before the other gives way to it; 0 = it does not. */
+    readonly preemptMillis: number;
     readonly firstPacket: "query" | "hold" | "none";
     /** Monitored addresses, one per zone at the most, 16 bytes: reaching one tells a death from a partition. */
     readonly monitored: readonly { readonly zone: number; readonly address: readonly number[] }[];

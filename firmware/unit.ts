@@ -108,7 +108,21 @@ export class Dataplane {
     const { packets, sealer, entropy } = machine;
     const ports = plan.ports.map((port) => machine.ports[port.number] ?? null);
     const reaches = plan.twin.monitored.length === 0 ? null : () => this.monitor.reaches();
-    return new Twin({ plan, ports, packets, sealer, entropy, tables, sessions, events, isNewborn: !machine.memory.adopted, hasLostRows, reaches });
+    const silentMonitored = () => this.monitor.silent();
+    return new Twin({
+      plan,
+      ports,
+      packets,
+      sealer,
+      entropy,
+      tables,
+      sessions,
+      events,
+      isNewborn: !machine.memory.adopted,
+      hasLostRows,
+      reaches,
+      silentMonitored,
+    });
   }
 
   /** Returns how many damaged rows were freed. */
@@ -155,7 +169,7 @@ export class Dataplane {
   private obey(nowMicros: number): void {
     for (let command = this.commands.take(); command !== 0; command = this.commands.take()) {
       if (command === COMMAND_STOP) this.isStopping = true;
-      else if (command === COMMAND_PEER_RESTARTING) this.twin?.membership.liveness.restarting(this.commands.argument, nowMicros);
+      else if (command === COMMAND_PEER_RESTARTING) this.twin?.membership.restarting(this.commands.argument, nowMicros);
     }
   }
 

@@ -165,6 +165,12 @@ export class Engine implements Admission, Emitter {
     const { transparent, judge, replies, partner } = this;
     this.datagrams = new Datagrams({ transparent, checksums: plan.checks.checksums, memory: packets, sessions, judge, partner, replies, emitter: this });
     tables.header.i[headerWord("revision")] = plan.revision;
+    for (let entry = 0; entry < this.zones.count; entry++) {
+      const { mac } = this.allPorts[this.zones.port[entry] as number] as Port;
+      const view = new DataView(mac.buffer, mac.byteOffset, 6);
+      this.neighbours.stationMac[entry] = view.getInt32(0, true);
+      this.neighbours.stationMacRest[entry] = view.getUint16(4, true);
+    }
     for (let number = 0; number < PORTS; number++) tables.ports.i[number * PORT_WORDS] = number < this.allPorts.length ? number : -1;
   }
 
@@ -280,7 +286,15 @@ export class Engine implements Admission, Emitter {
     }
     words[at + P_ZONE] = this.zones.zone[entry] as number;
     if (this.transparent || (words[at + P_LENGTH] as number) < 14 || ((this.bytes[offset] as number) & 1) !== 0) return;
-    if (!this.zones.takes(entry, this.view.getInt32(offset, true), this.view.getUint16(offset + 4, true))) words[at + P_FAULT] = NOT_FOR_US;
+    const mac = this.view.getInt32(offset, true);
+    const rest = this.view.getUint16(offset + 4, true);
+    if (!this.zones.takes(entry, mac, rest) && !this.isAnswerToSilence(entry, mac, rest)) words[at + P_FAULT] = NOT_FOR_US;
+  }
+
+  /** A silent unit asks from its burned-in address; whoever answers writes there. */
+  private isAnswerToSilence(entry: number, mac: number, rest: number): boolean {
+    const { neighbours } = this;
+    return neighbours.silent && mac === neighbours.stationMac[entry] && rest === neighbours.stationMacRest[entry];
   }
 
   private decide(words: Int32Array, at: number): void {

@@ -2,10 +2,13 @@
 // shared memory and in the event log. New kinds go to the end.
 //
 // A sentence names fields of the event row in braces; the reader puts names for numbers there: {unit} {port} {rule} {value}
-// {flow} (zone, protocol, source, destination and ports) {source} {destination} {suppressed}; value as a name: {kind} {role} {other} (unit).
+// {flow} (zone, protocol, source, destination and ports) {source} {destination} {suppressed}; value as a name: {kind} {role} {other} (unit) {relief}.
 
 export const SEVERITY_NAMES = ["information", "notice", "warning", "error"] as const;
 export type Severity = (typeof SEVERITY_NAMES)[number];
+
+/** Why an active unit gives way, by number (twin/relief.ts). */
+export const RELIEF_NAMES = ["no reason", "its mate is healthier", "its mate has the higher priority", "an operator ordered it"] as const;
 
 const KINDS = [
   ["none", "information", "Nothing."],
@@ -48,6 +51,7 @@ const KINDS = [
   ["neighbour-failed", "notice", "{destination} does not answer address resolution on port {port}."],
   ["fail-closed", "error", "This unit passes nothing: it failed {value} times in a row."],
   ["events-suppressed", "information", "{suppressed} more events of kind {kind} were left out."],
+  ["gives-way", "notice", "This unit gives way to {unit}: {relief}."],
 ] as const satisfies readonly (readonly [string, Severity, string])[];
 
 export type EventName = (typeof KINDS)[number][0];

@@ -86,6 +86,9 @@ export class Neighbours {
   silent = false;
   /** False at a passive site: gateway addresses are neither answered nor announced. */
   answersGateway = true;
+  /** Burned-in MACs by entry: a silent unit asks from them, and from no address. The engine knows them. */
+  readonly stationMac: Int32Array;
+  readonly stationMacRest: Int32Array;
   /** Why `wait` refused last: a drop reason's number. */
   refusal = NO_NEIGHBOUR;
   private readonly rows: Int32Array;
@@ -122,6 +125,8 @@ export class Neighbours {
     this.view = memory.view;
     this.zones = new Zones(plan);
     this.stations = new Stations(plan);
+    this.stationMac = new Int32Array(this.zones.count);
+    this.stationMacRest = new Int32Array(this.zones.count);
     this.solicitor = new Solicitor(memory, outlet, this.zones, this.stations, tables.counters.f);
     for (let k = 0; k < RESOLVE_QUEUE; k++) this.queueNext[k] = k + 1 < RESOLVE_QUEUE ? k + 1 : NONE;
     for (let row = NEIGHBOURS - 1; row >= 0; row--) this.adopt(row);
@@ -155,11 +160,12 @@ export class Neighbours {
     this.resolvingRow(entry, words, at);
   }
 
-  /** Asks an address now, known or not: for monitoring. */
+  /** Asks an address now, known or not: for monitoring. A silent unit asks as one that has no address yet (RFC 5227 §2.1.1, RFC 4862 §5.4.2). */
   probe(entry: number, words: Int32Array, at: number): void {
     const row = this.find(entry, words, at);
     if (row < 0) this.solicit(entry, words, at);
-    else if (!this.silent) this.solicitor.ask(entry, words, at, this.macWord(row), this.macRest(row));
+    if (this.silent) this.solicitor.askWithoutAddress(entry, words, at, this.stationMac[entry] as number, this.stationMacRest[entry] as number);
+    else if (row >= 0) this.solicitor.ask(entry, words, at, this.macWord(row), this.macRest(row));
   }
 
   /** When an address last answered, ms of this boot's clock as a signed word; 0 = it is not known. */
@@ -311,7 +317,8 @@ export class Neighbours {
     const same = mac === this.macWord(row) && rest === this.macRest(row);
     // Without the override flag a known MAC stays.
     if (usable && !same && (flags & ND_OVERRIDE) === 0) return;
-    if (usable && same && (flags & ND_SOLICITED) === 0) return;
+    // Who asks without an address is answered to all, unsolicited.
+    if (usable && same && (flags & ND_SOLICITED) === 0 && !this.silent) return;
     this.setMac(row, mac, rest);
   }
 

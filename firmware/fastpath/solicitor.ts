@@ -89,17 +89,31 @@ export class Solicitor {
       );
       return;
     }
+    if (toAll) this.loadSolicitedNode(words, at);
+    else for (let k = 0; k < 4; k = (k + 1) | 0) this.listener[k] = words[at + k] as number;
     const last = words[at + 3] as number;
-    for (let k = 0; k < 4; k = (k + 1) | 0) this.listener[k] = words[at + k] as number;
-    if (toAll) {
-      // RFC 4291 §2.7.1: ff02::1:ff and the last three bytes; 33:33:ff and the same.
-      this.listener[0] = 0x000002ff;
-      this.listener[1] = 0;
-      this.listener[2] = 0x01000000;
-      this.listener[3] = (last & ~0xff) | 0xff;
+    const toMac = toAll ? solicitedMac(last) : mac;
+    this.neighbour(entry, ND_SOLICITATION, 0, siteMac, siteMacRest, toMac, toAll ? last >>> 16 : rest, words, at, true);
+  }
+
+  /** Asks everybody who has `words[at .. at+3]`, from `mac` and no address: who answers learns nothing. */
+  askWithoutAddress(entry: number, words: Int32Array, at: number, mac: number, rest: number): void {
+    const last = words[at + 3] as number;
+    if (isV4Words(words, at)) {
+      this.arp(entry, ARP_REQUEST, mac, rest, 0, BROADCAST, BROADCAST_REST, 0, 0, last);
+      return;
     }
-    const toMac = toAll ? 0x00ff3333 | ((last << 16) & 0xff000000) : mac;
-    this.neighbour(entry, ND_SOLICITATION, 0, siteMac, siteMacRest, toMac, toAll ? last >>> 16 : rest, words, at);
+    this.speaker.fill(0);
+    this.loadSolicitedNode(words, at);
+    this.neighbour(entry, ND_SOLICITATION, 0, mac, rest, solicitedMac(last), last >>> 16, words, at, false);
+  }
+
+  /** RFC 4291 §2.7.1: ff02::1:ff and the last three bytes. */
+  private loadSolicitedNode(words: Int32Array, at: number): void {
+    this.listener[0] = 0x000002ff;
+    this.listener[1] = 0;
+    this.listener[2] = 0x01000000;
+    this.listener[3] = ((words[at + 3] as number) & ~0xff) | 0xff;
   }
 
   /** Answers an ARP request for our address `words[at]` to the asker; from the MAC that belongs to the address (`own`: OWN_*). */
@@ -121,7 +135,7 @@ export class Solicitor {
     const ownRest = (own === OWN_GATEWAY ? zones.gatewayMacRest[entry] : zones.siteMacRest[entry]) as number;
     const flags = ND_ROUTER | ND_OVERRIDE | (asker === undefined ? 0 : ND_SOLICITED);
     const toMac = asker === undefined ? ALL_NODES_MAC : mac;
-    this.neighbour(entry, ND_ADVERTISEMENT, flags, ownMac, ownRest, toMac, asker === undefined ? ALL_NODES_MAC_REST : rest, words, at);
+    this.neighbour(entry, ND_ADVERTISEMENT, flags, ownMac, ownRest, toMac, asker === undefined ? ALL_NODES_MAC_REST : rest, words, at, true);
   }
 
   /** Announces own address `number` of the entry, unasked. */
@@ -171,13 +185,25 @@ export class Solicitor {
     this.frames.close(at + ARP_BYTES);
   }
 
-  /** A solicitation or an advertisement of target `words[at]`, from `speaker` to `listener`, with our MAC as its one option. */
-  private neighbour(entry: number, type: number, flags: number, mac: number, rest: number, toMac: number, toRest: number, words: Int32Array, at: number): void {
+  /** A solicitation or an advertisement of target `words[at]`, from `speaker` to `listener`; `tellsMac`: with our MAC as its one option. */
+  private neighbour(
+    entry: number,
+    type: number,
+    flags: number,
+    mac: number,
+    rest: number,
+    toMac: number,
+    toRest: number,
+    words: Int32Array,
+    at: number,
+    tellsMac: boolean,
+  ): void {
+    const bytes = tellsMac ? ND_BYTES : ND_OPTIONS;
     const ip = this.frames.open(entry, toMac, toRest, mac, rest, TYPE_IPV6);
     if (ip < 0) return;
     const view = this.view;
     view.setUint32(ip, 0x60000000);
-    view.setUint16(ip + IPV6_PAYLOAD_BYTES, ND_BYTES);
+    view.setUint16(ip + IPV6_PAYLOAD_BYTES, bytes);
     view.setUint8(ip + IPV6_NEXT_HEADER, PROTOCOL_ICMPV6);
     view.setUint8(ip + IPV6_HOP_LIMIT, 255);
     const icmp = (ip + IPV6_BYTES) | 0;
@@ -188,11 +214,18 @@ export class Solicitor {
       view.setInt32(ip + IPV6_DESTINATION + (k << 2), this.listener[k] as number, true);
       view.setInt32(icmp + ND_TARGET + (k << 2), words[at + k] as number, true);
     }
-    view.setUint8(icmp + ND_OPTIONS, type === ND_SOLICITATION ? ND_SOURCE_LINK : ND_TARGET_LINK);
-    view.setUint8(icmp + ND_OPTIONS + 1, 1);
-    view.setInt32(icmp + ND_OPTIONS + 2, mac, true);
-    view.setUint16(icmp + ND_OPTIONS + 6, rest, true);
-    view.setUint16(icmp + ICMP_CHECKSUM, checksumOf(sumBytes(view, icmp, ND_BYTES, pseudoSumIpv6(view, ip, PROTOCOL_ICMPV6, ND_BYTES))), true);
-    this.frames.close(icmp + ND_BYTES);
+    if (tellsMac) {
+      view.setUint8(icmp + ND_OPTIONS, type === ND_SOLICITATION ? ND_SOURCE_LINK : ND_TARGET_LINK);
+      view.setUint8(icmp + ND_OPTIONS + 1, 1);
+      view.setInt32(icmp + ND_OPTIONS + 2, mac, true);
+      view.setUint16(icmp + ND_OPTIONS + 6, rest, true);
+    }
+    view.setUint16(icmp + ICMP_CHECKSUM, checksumOf(sumBytes(view, icmp, bytes, pseudoSumIpv6(view, ip, PROTOCOL_ICMPV6, bytes))), true);
+    this.frames.close(icmp + bytes);
   }
+}
+
+/** 33:33:ff and the last three bytes of the address whose last word this is; its last two bytes are `last >>> 16`. */
+function solicitedMac(last: number): number {
+  return 0x00ff3333 | ((last << 16) & 0xff000000);
 }

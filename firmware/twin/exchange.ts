@@ -214,6 +214,25 @@ export class Exchange implements RecordReceiver {
     return true;
   }
 
+  /** True until `unit` has swept over all that it owns, and its digests were found equal once. */
+  isBehind(unit: number): boolean {
+    return !this.proof.hasAgreed(unit);
+  }
+
+  /** Own rows that `unit` has not acknowledged; 0 when it is not associated. */
+  lagRows(unit: number): number {
+    const pending = this.journal.pending[unit] as Pending | null;
+    if (pending === null || !pending.receiving) return 0;
+    this.journal.drain(this.nowMicros);
+    return pending.unacked.count;
+  }
+
+  /** For how long the oldest of them has waited, microseconds; Infinity when it is not associated. */
+  lagMicros(unit: number): number {
+    const pending = this.journal.pending[unit] as Pending | null;
+    return pending === null || !pending.receiving ? Number.POSITIVE_INFINITY : this.replication.lagMicros(pending, this.nowMicros);
+  }
+
   private digest(from: number, flags: number, body: number, bodyBytes: number): void {
     if ((flags & FLAG_REJOINING) !== 0) this.rejoin.digest(from, body, bodyBytes, this.nowMicros);
     else this.proof.compare(from, body, bodyBytes, true, this.differing, this.nowMicros);

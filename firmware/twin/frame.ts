@@ -19,7 +19,7 @@
 // (PROTOCOL.md: field lists are exchanged at HELLO).
 
 import { SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../hal/contracts.ts";
-import { PORTS } from "../limits.ts";
+import { PORTS, UNITS } from "../limits.ts";
 
 export const ETHERTYPE_TWIN = 0x88b5;
 export const ETHERNET_BYTES = 14;
@@ -89,9 +89,30 @@ export const B_SUCCESSIONS = 20;
 /** Per path of the receiver: last sequence heard, and how long ago (us). */
 export const B_ECHO = 24;
 export const ECHO_BYTES = 8;
-export const HEARTBEAT_BYTES = B_ECHO + PATHS * ECHO_BYTES;
-/** The sender may become active. */
-export const BEAT_ELIGIBLE = 1;
+/** A heartbeat has at least this much. */
+export const HEARTBEAT_BYTES_LEAST = B_ECHO + PATHS * ECHO_BYTES;
+/** Grows with every heartbeat of this start, whatever its path: an older one that arrives later says nothing. */
+export const B_NUMBER = HEARTBEAT_BYTES_LEAST;
+export const B_PRIORITY = B_NUMBER + 4;
+/** Bit 0: the first site stands by, bit 1: the second; the term says whose word counts. */
+export const B_PASSIVE = B_NUMBER + 5;
+/** HEALTH_* (memory/health.ts). */
+export const B_HEALTH = B_NUMBER + 6;
+export const B_SITE_TERM = B_NUMBER + 8;
+/** Own sessions that would be lost if the sender, its site, or the link between the sites failed now. */
+export const B_EXPOSED_UNIT = B_NUMBER + 12;
+export const B_EXPOSED_SITE = B_NUMBER + 16;
+export const B_EXPOSED_LINK = B_NUMBER + 20;
+/** What each unit, from 1, says of itself, if the sender hears it: role 1, flags 1, health 2, term 4. */
+export const B_RELAYED = B_NUMBER + 24;
+export const RELAYED_BYTES = 8;
+export const HEARTBEAT_BYTES = B_RELAYED + (UNITS - 1) * RELAYED_BYTES;
+/** The sender may own sessions under its present incarnation: it has been active in it, or found some. */
+export const BEAT_OWNS = 1;
+/** The sender holds first packets back until they are replicated: nobody needs to ask it about them. */
+export const BEAT_HOLDS = 2;
+/** The sender has just given way: its mate is to become active, whoever would be preferred. */
+export const BEAT_DEFERS = 4;
 
 export const RECORD_HEADER_BYTES = 4;
 /** Bytes around the records of one frame. */
@@ -125,7 +146,6 @@ export const RECORD_ANSWER_NONE = 35;
 export const RECORD_ANSWER_OWNER = 36;
 
 export const RECORD_SUCCESSION = 48;
-export const RECORD_ROLE = 49;
 
 /** Transmit classes of the twin port, best first. */
 export const CLASS_HEARTBEAT = 0;

@@ -34,6 +34,7 @@ import {
   H_INCARNATION,
   H_SEEN,
   HEARTBEAT_BYTES,
+  HEARTBEAT_BYTES_LEAST,
   HELLO_WANTS_ANSWER,
   PATH_TWIN,
   PATHS,
@@ -76,7 +77,9 @@ export interface Standing {
   /** Records flow from now on: the peer lives, whenever the next look at liveness is due. */
   linked(unit: number, nowMicros: number): void;
   /** A heartbeat's body. */
-  beat(unit: number, view: DataView, body: number, nowMicros: number): void;
+  beat(unit: number, view: DataView, body: number, bodyBytes: number, nowMicros: number): void;
+  /** Writes the rest of a heartbeat's body, from B_NUMBER on; the room is zeroes. */
+  write(view: DataView, body: number): void;
   /** Writes the records that `unit` lacks as whole records at `at`; returns their bytes, at most `roomBytes`. */
   append(unit: number, view: DataView, at: number, roomBytes: number): number;
   /** A record of types 48 and up. */
@@ -217,6 +220,14 @@ export class Link implements Channel, Opened {
     if (isBeatDue) this.report.count();
   }
 
+  /** Something was decided that peers should hear at once. Call between `tick` and `flush`. */
+  beatNow(): void {
+    for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
+      const association = this.associations[this.peers[k] as number] as Association;
+      if (association.agreed) for (let path = 0; path < PATHS; path = (path + 1) | 0) this.beatOn(association, path);
+    }
+  }
+
   /** Last in each breath: seals and transmits everything, and flushes the twin port. Data ports are flushed by their user. */
   flush(nowMicros: number): void {
     this.nowMicros = nowMicros;
@@ -296,7 +307,7 @@ export class Link implements Channel, Opened {
 
   private ownRecord(unit: number, type: number, body: number, bodyBytes: number, path: number, peerPath: number): void {
     const association = this.associations[unit] as Association;
-    if (type === RECORD_HEARTBEAT && bodyBytes >= HEARTBEAT_BYTES) this.onHeartbeat(association, body, path, peerPath);
+    if (type === RECORD_HEARTBEAT && bodyBytes >= HEARTBEAT_BYTES_LEAST) this.onHeartbeat(association, body, bodyBytes, path, peerPath);
     else if (bodyBytes < 4) return;
     else if (type === RECORD_PROBE) this.answerProbe(unit, bodyBytes);
     else if (type === RECORD_PROBE_ANSWER) this.onProbeAnswer(unit, this.view.getUint32(body));
@@ -307,12 +318,12 @@ export class Link implements Channel, Opened {
     }
   }
 
-  private onHeartbeat(association: Association, body: number, path: number, peerPath: number): void {
+  private onHeartbeat(association: Association, body: number, bodyBytes: number, path: number, peerPath: number): void {
     const unit = association.unit;
     const wasUp = this.paths.isUp(unit, path);
     this.report.heartbeat(unit);
     this.paths.beat(unit, peerPath, path, this.view, body, this.view.getInt32(body + B_SEQUENCE), this.nowMicros);
-    this.standing.beat(unit, this.view, body, this.nowMicros);
+    this.standing.beat(unit, this.view, body, bodyBytes, this.nowMicros);
     this.refresh(unit);
     // Until the path works the peer waits for our echo: do not let it wait for the next beat.
     if (!wasUp) this.beatOn(association, path);
@@ -411,6 +422,8 @@ export class Link implements Channel, Opened {
     view.setUint32(body + B_SEEN, standing.seenIncarnation(unit));
     view.setInt32(body + B_SUCCESSIONS, standing.successionHash);
     paths.writeEchoes(view, body, unit, nowMicros);
+    this.bytes.fill(0, body + HEARTBEAT_BYTES_LEAST, body + HEARTBEAT_BYTES);
+    standing.write(view, body);
     let at = body + HEARTBEAT_BYTES;
     const offer = association.offer(nowMicros);
     if (offer >= 0) at = this.writeNumber(at, RECORD_KEY_OFFER, offer);

@@ -44,6 +44,7 @@ export interface LivenessOptions {
    * Monitored addresses are configured: true when one of them answered within the detection time. Null: none is configured.
    */
   readonly reaches: (() => boolean) | null;
+  readonly heartbeatMillis: number;
 }
 
 export class Liveness {
@@ -60,6 +61,9 @@ export class Liveness {
   /** Since when it is heard without a working twin path; 0 = it is not so. */
   private readonly straysSince = new Float64Array(UNITS);
   private readonly graceUntil = new Float64Array(UNITS);
+  /** When its manager said that its dataplane has ended and nobody need wait for it; 0 = it did not, or it was heard since. */
+  private readonly endedAt = new Float64Array(UNITS);
+  private readonly endMicros: number;
   private breathAt = -1;
   private checkDueMicros = 0;
 
@@ -69,6 +73,7 @@ export class Liveness {
     this.notes = options.notes;
     this.reaches = options.reaches;
     this.detectMicros = options.paths.detectMicros;
+    this.endMicros = options.heartbeatMillis * 1_500;
   }
 
   /**
@@ -81,13 +86,24 @@ export class Liveness {
     if (gapMicros <= this.detectMicros / 2) return false;
     // Frames that came meanwhile are read before anybody is judged; what our rings could not hold is our own fault.
     this.paths.forgive(gapMicros);
+    for (let unit = 0; unit < UNITS; unit++) if (this.endedAt[unit] !== 0) this.endedAt[unit] = (this.endedAt[unit] as number) + gapMicros;
     this.notes.note(EVENT_LOOP_GAP, nowMicros, 0, -1, gapMicros);
     return true;
   }
 
-  /** Its manager says that the unit's dataplane ended and is being restarted: silence means nothing for RESTART_GRACE_MILLIS. */
-  restarting(unit: number, nowMicros: number): void {
-    if (unit > 0 && unit < UNITS) this.graceUntil[unit] = nowMicros + RESTART_GRACE_MILLIS * 1000;
+  /**
+   * Its manager says that the unit's dataplane ended and is being restarted. If somebody stands by (`isReplaced`) that is its death, as
+   * soon as it has been silent for one and a half heartbeats: the notice may be late. Else silence means nothing for RESTART_GRACE_MILLIS.
+   */
+  restarting(unit: number, isReplaced: boolean, nowMicros: number): void {
+    if (unit <= 0 || unit >= UNITS) return;
+    if (isReplaced) this.endedAt[unit] = nowMicros;
+    else this.graceUntil[unit] = nowMicros + RESTART_GRACE_MILLIS * 1000;
+  }
+
+  /** Its manager said so, and it was not heard since. */
+  hasEnded(unit: number): boolean {
+    return this.endedAt[unit] !== 0 && this.states[unit] === DEAD;
   }
 
   /** Each breath, after the link has received and looked at its paths. */
@@ -113,6 +129,15 @@ export class Liveness {
   }
 
   private judge(unit: number, nowMicros: number): void {
+    const endedAt = this.endedAt[unit] as number;
+    if (endedAt !== 0 && this.paths.lastHeard(unit) > endedAt) this.endedAt[unit] = 0;
+    else if (endedAt !== 0) {
+      if (nowMicros - endedAt < this.endMicros) return;
+      this.isSilent[unit] = 1;
+      this.straysSince[unit] = 0;
+      this.become(unit, DEAD, nowMicros);
+      return;
+    }
     if (this.paths.isUp(unit, PATH_TWIN)) {
       this.isSilent[unit] = 0;
       this.straysSince[unit] = 0;

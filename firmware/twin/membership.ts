@@ -7,6 +7,7 @@
 import type { Tables } from "../fastpath/memory/tables.ts";
 import type { Plan } from "../plan.ts";
 import type { RecordReceiver } from "./frame.ts";
+import { Health } from "./health.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import { Liveness } from "./liveness.ts";
 import { type RoleHooks, Roles } from "./roles.ts";
@@ -18,6 +19,8 @@ export interface MembershipOptions extends Pick<LinkOptions, "ports" | "twinPort
   readonly isNewborn: boolean;
   /** True when a monitored address answered within the detection time; null when none is configured. */
   readonly reaches: (() => boolean) | null;
+  /** Monitored addresses that have been silent for long. */
+  readonly silentMonitored: () => number;
   readonly hooks: RoleHooks;
 }
 
@@ -25,13 +28,15 @@ export class Membership {
   readonly link: Link;
   readonly liveness: Liveness;
   readonly roles: Roles;
+  readonly health: Health;
   private hasStarted = false;
 
   /** Throws when the secret is too short or there is no twin port. */
   constructor(options: MembershipOptions) {
     const { plan, tables, notes } = options;
-    const { peers, secret, heartbeatMillis, heartbeatMisses, partition } = plan.twin;
-    this.roles = new Roles({ unit: plan.unit, site: plan.site, peers, partition, tables, notes, isNewborn: options.isNewborn, hooks: options.hooks });
+    const { peers, secret, heartbeatMillis, heartbeatMisses, partition, priority, preemptMillis } = plan.twin;
+    const { isNewborn, hooks } = options;
+    this.roles = new Roles({ unit: plan.unit, site: plan.site, peers, partition, priority, preemptMillis, heartbeatMillis, tables, notes, isNewborn, hooks });
     this.link = new Link({
       ...options,
       unit: plan.unit,
@@ -42,8 +47,10 @@ export class Membership {
       heartbeatMisses,
       standing: this.roles,
     });
-    this.liveness = new Liveness({ peers, paths: this.link.paths, notes, reaches: options.reaches });
-    this.roles.watch(this.liveness, this.link.paths);
+    const { paths } = this.link;
+    this.liveness = new Liveness({ peers, paths, notes, reaches: options.reaches, heartbeatMillis });
+    this.health = new Health({ peers: peers.map((peer) => peer.unit), paths, silentMonitored: options.silentMonitored });
+    this.roles.watch(this.liveness, paths, this.health);
   }
 
   /** Who receives rows, handoffs and answers; call once, before the first breath. */
@@ -54,6 +61,7 @@ export class Membership {
   /** First in each breath. True: this unit starts or stood still for too long; discard what waits on the data ports. */
   begin(nowMicros: number): boolean {
     const stoodStill = this.liveness.begin(nowMicros);
+    if (stoodStill) this.health.stalled(nowMicros);
     if (this.hasStarted && !stoodStill) return false;
     this.hasStarted = true;
     this.roles.rejoin(nowMicros);
@@ -67,7 +75,16 @@ export class Membership {
   tick(nowMicros: number): void {
     this.link.tick(nowMicros);
     this.liveness.tick(nowMicros);
+    this.health.tick(nowMicros);
     this.roles.tick(nowMicros);
+    if (!this.roles.isNews) return;
+    this.roles.isNews = false;
+    this.link.beatNow();
+  }
+
+  /** The manager of `unit` says that its dataplane ended and is being restarted. */
+  restarting(unit: number, nowMicros: number): void {
+    this.liveness.restarting(unit, this.roles.isReplaceable(unit, nowMicros), nowMicros);
   }
 
   flush(nowMicros: number): void {

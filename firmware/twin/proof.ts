@@ -42,6 +42,8 @@ class PeerProof {
   readonly equalThere = new Int32Array(BUCKET_WORDS);
   readonly equalHere = new Int32Array(BUCKET_WORDS);
   equal = 0;
+  /** Bit 0, bit 1: since its sweep ended, that half of its rows was found equal here. */
+  agreed = 0;
 }
 
 export class Proof {
@@ -71,7 +73,13 @@ export class Proof {
     const peer = this.peers[unit] as PeerProof;
     peer.equalThere.fill(0);
     peer.equalHere.fill(0);
+    peer.agreed = 0;
     this.judge(unit, peer, 0, nowMicros);
+  }
+
+  /** `unit` has swept over all that it owns since the association, and then all its sums were equal here at some comparison. */
+  hasAgreed(unit: number): boolean {
+    return (this.peers[unit] as PeerProof).agreed === 3;
   }
 
   /** Now and then: shows every peer the sums of our rows, unless a sweep to it is under way anyway. */
@@ -113,6 +121,8 @@ export class Proof {
       if (!same) worse = (worse + 1) | 0;
     }
     if (!answer) return true;
+    // A later difference is repaired at once, and may be no more than a row that overtook its digest.
+    if (worse === 0 && this.sweeps.hasReceived(from)) peer.agreed |= first === 0 ? 1 : 2;
     this.judge(from, peer, worse, nowMicros);
     const out = this.channel.reserve(from, RECORD_DIGEST_DIFFERS, 0, DIFFERS_BYTES, CLASS_SWEEP);
     if (out < 0) return true;

@@ -196,10 +196,15 @@ export class Replication {
       if (retry) pending.retryRefused(ROWS_SENT_PER_BREATH * 4);
       const at = unit * MEMBER_WORDS;
       this.members[at + M_LAG_ROWS] = pending.unacked.count;
-      const flying = pending.oldestAge((nowMicros / STAMP_MICROS) | 0, this.journal.stamps, this.journal.changedAt) * STAMP_MICROS;
-      const waiting = pending.backlogSinceMicros === 0 ? 0 : nowMicros - pending.backlogSinceMicros;
-      this.members[at + M_LAG_MICROS] = pending.unacked.count === 0 ? 0 : Math.min(Math.max(flying, waiting), 0x7fffffff);
+      this.members[at + M_LAG_MICROS] = Math.min(this.lagMicros(pending, nowMicros), 0x7fffffff);
     }
+  }
+
+  /** For how long the oldest unacknowledged row has waited; 0 = there is none. */
+  lagMicros(pending: Pending, nowMicros: number): number {
+    if (pending.unacked.count === 0) return 0;
+    const flying = pending.oldestAge((nowMicros / STAMP_MICROS) | 0, this.journal.stamps, this.journal.changedAt) * STAMP_MICROS;
+    return Math.max(flying, pending.backlogSinceMicros === 0 ? 0 : nowMicros - pending.backlogSinceMicros);
   }
 
   /** How long a row may stay unacknowledged before it is sent again. */

@@ -137,6 +137,12 @@ export class Sweeps {
     return peer.state !== MARKING && (this.journal.pending[unit] as Pending).swept.count === 0;
   }
 
+  /** True when the latest sweep of `unit` that we heard of came to its end here. */
+  hasReceived(unit: number): boolean {
+    const peer = this.peers[unit] as PeerSweeps;
+    return peer.incomingKnown && peer.doneNumber === peer.incomingNumber;
+  }
+
   /** True while `unit` sweeps to us. */
   incoming(unit: number): boolean {
     return (this.peers[unit] as PeerSweeps).incomingOpen;

@@ -35,6 +35,8 @@ export interface TwinParts {
   readonly hasLostRows: boolean;
   /** True when a monitored address answered within the detection time; null when none is configured. */
   readonly reaches: (() => boolean) | null;
+  /** Monitored addresses that have been silent for long. */
+  readonly silentMonitored: () => number;
 }
 
 export class Twin implements Partner, RoleHooks {
@@ -70,6 +72,7 @@ export class Twin implements Partner, RoleHooks {
       notes: events,
       isNewborn: parts.isNewborn,
       reaches: parts.reaches,
+      silentMonitored: parts.silentMonitored,
       hooks: this,
     });
     const roles: HandoffRoles & RejoinListener = this.membership.roles;
@@ -187,5 +190,17 @@ export class Twin implements Partner, RoleHooks {
 
   rejoinEnded(): void {
     this.exchange.endRejoin();
+  }
+
+  isBehind(unit: number): boolean {
+    return this.exchange.isBehind(unit);
+  }
+
+  lagRows(unit: number): number {
+    return this.exchange.lagRows(unit);
+  }
+
+  lagMicros(unit: number): number {
+    return this.exchange.lagMicros(unit);
   }
 }

@@ -80,7 +80,18 @@ function planFor(sessions: number): Plan {
     idleMillis: IDLE_MILLIS,
     halfOpenPerDestination: sessions,
     checks: { ...CHECKS, checksums: false, reversePath: false, midstream: false, ipv4Options: [] },
-    twin: { enabled: false, peers: [], secret: "", heartbeatMillis: 20, heartbeatMisses: 5, partition: "stop", firstPacket: "none", monitored: [] },
+    twin: {
+      enabled: false,
+      peers: [],
+      secret: "",
+      heartbeatMillis: 20,
+      heartbeatMisses: 5,
+      partition: "stop",
+      priority: 100,
+      preemptMillis: 0,
+      firstPacket: "none",
+      monitored: [],
+    },
   };
 }
 

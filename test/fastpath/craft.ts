@@ -91,7 +91,18 @@ export function plan(
     idleMillis: IDLE_MILLIS,
     halfOpenPerDestination: HALF_OPEN_PER_DESTINATION,
     checks: { ...CHECKED, reversePath: parts.reversePath ?? true },
-    twin: { enabled: false, peers: [], secret: "", heartbeatMillis: 20, heartbeatMisses: 5, partition: "stop", firstPacket: "query", monitored: [] },
+    twin: {
+      enabled: false,
+      peers: [],
+      secret: "",
+      heartbeatMillis: 20,
+      heartbeatMisses: 5,
+      partition: "stop",
+      priority: 100,
+      preemptMillis: 0,
+      firstPacket: "query",
+      monitored: [],
+    },
   };
 }
 

@@ -20,6 +20,7 @@ export function steadyStanding(): Standing {
     greeted: () => {},
     linked: () => {},
     beat: () => {},
+    write: () => {},
     append: () => 0,
     record: () => {},
   };
@@ -98,6 +99,8 @@ export interface MemberOptions extends Partial<Pick<MembershipOptions, "reaches"
   readonly incarnation?: number;
   /** Answers REJOIN with CAUGHT_UP at once, as replication without rows would. */
   readonly isPrompt?: boolean;
+  readonly priority?: number;
+  readonly preemptMillis?: number;
 }
 
 const H_INCARNATION = headerWord("incarnation");
@@ -108,6 +111,11 @@ export class MemberBrain implements Brain, RecordReceiver {
   readonly start: Start;
   /** "superseded 1:5 by 3, next 6", "incarnated 6", "associated 3 fresh" … */
   readonly told: string[] = [];
+  /** What the test says of this unit's surroundings and replicas. */
+  silentMonitored = 0;
+  isBehind = false;
+  lagRows = 0;
+  lagMicros = 0;
   private readonly isPrompt: boolean;
   private isAsking = false;
   private readonly offsets = new Int32Array(64);
@@ -130,6 +138,8 @@ export class MemberBrain implements Brain, RecordReceiver {
           heartbeatMillis: 20,
           heartbeatMisses: 5,
           partition: options.partition ?? "stop",
+          priority: options.priority ?? 100,
+          preemptMillis: options.preemptMillis ?? 0,
           firstPacket: "query",
           monitored: [],
         },
@@ -143,6 +153,7 @@ export class MemberBrain implements Brain, RecordReceiver {
       notes: start.notes,
       isNewborn: options.isNewborn ?? true,
       reaches: options.reaches ?? null,
+      silentMonitored: () => this.silentMonitored,
       hooks: {
         superseded: (unit, incarnation, successor, next) => {
           this.told.push(`superseded ${unit}:${incarnation} by ${successor}, next ${next}`);
@@ -157,6 +168,9 @@ export class MemberBrain implements Brain, RecordReceiver {
         rejoinEnded: () => {
           this.told.push("rejoin ended");
         },
+        isBehind: () => this.isBehind,
+        lagRows: () => this.lagRows,
+        lagMicros: () => this.lagMicros,
       },
     });
     this.membership.connect(this);

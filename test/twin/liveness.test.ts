@@ -165,7 +165,7 @@ test("a long pause: the peer gives the unit up, the unit gives nobody up", async
 test("a restart that was announced is waited for, and no longer than its grace", async (t) => {
   const { wire, a, boot } = living(13);
   wire.unit(B).kill();
-  a.liveness.restarting(B, wire.unit(A).clock.nowMicros());
+  a.liveness.restarting(B, false, wire.unit(A).clock.nowMicros());
   wire.run(550);
   t.equal(a.liveness.state(B), ALIVE);
   boot(B);
@@ -174,7 +174,7 @@ test("a restart that was announced is waited for, and no longer than its grace",
   t.equal(wire.unit(A).noted("peer-dead").length, 0);
   wire.run(1_000);
   wire.unit(B).kill();
-  a.liveness.restarting(B, wire.unit(A).clock.nowMicros());
+  a.liveness.restarting(B, false, wire.unit(A).clock.nowMicros());
   wire.run(700);
   t.equal(a.liveness.state(B), DEAD);
 });

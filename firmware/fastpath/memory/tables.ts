@@ -1,12 +1,13 @@
 // The tables of a unit, each declared once, and where they lie in the shared area:
 //
-//   header │ members │ ports │ counters │ rules │ neighbours │ commands │ events │ sessions
+//   header │ members │ paths │ ports │ counters │ rules │ neighbours │ commands │ events │ sessions
 //
 // Every table starts on a page. The dataplane writes; the others read (the command ring is the exception).
 
 import { COMMANDS, EVENTS, NEIGHBOURS, PORTS, RULES, UNIT_NAMES, UNITS } from "../../limits.ts";
 import { EVENT_NAMES } from "../event-kinds.ts";
 import { DROP_NAMES } from "../verdicts.ts";
+import { HEALTH_PARTS } from "./health.ts";
 import { defineTable, layoutHash, type Part, type Table, word } from "./layout.ts";
 
 export const STATE_NAMES = [
@@ -132,6 +133,7 @@ export const SESSIONS: Table = defineTable({
       parts: [
         { name: "EntryUnit", shift: 0, bits: 8, names: UNIT_NAMES, doc: "unit that received the originator's last packet" },
         { name: "ExitUnit", shift: 8, bits: 8, names: UNIT_NAMES, doc: "unit that received the responder's last packet" },
+        { name: "Strays", shift: 16, bits: 16, doc: "packets in a row that came in at the other site" },
       ],
     },
     {
@@ -180,14 +182,35 @@ export const MEMBERS: Table = defineTable({
     { name: "lagMicros", type: "i32", at: 10, unit: "us", doc: "age of the oldest of them" },
     { name: "sweeping", type: "i32", at: 11, doc: "1: a bulk sweep to it is under way" },
     { name: "digestsEqual", type: "i32", at: 12, doc: "1: all digests equal at the last comparison" },
+    { name: "health", type: "parts", at: 13, parts: HEALTH_PARTS, doc: "what ails it, by its own word; 0 = nothing" },
     { name: "heartbeatsReceived", type: "f64", at: 14, doc: "since start" },
     { name: "framesRejected", type: "f64", at: 16, doc: "replayed, forged or corrupted frames" },
     { name: "associated", type: "i32", at: 18, doc: "1: keys are agreed" },
+    { name: "priority", type: "i32", at: 19, doc: "configured; the higher one is preferred" },
     { name: "rowsSent", type: "f64", at: 20, doc: "session records sent" },
     { name: "rowsReceived", type: "f64", at: 22, doc: "session records applied" },
     { name: "handedOff", type: "f64", at: 24, doc: "packets handed to it" },
     { name: "handedHere", type: "f64", at: 26, doc: "packets it handed to us" },
     { name: "mtu", type: "i32", at: 28, unit: "bytes", doc: "twin path MTU in use" },
+    { name: "exposedUnit", type: "i32", at: 29, doc: "its sessions that no other unit holds, by its own word" },
+    { name: "exposedSite", type: "i32", at: 30, doc: "its sessions that no unit of the other site holds, by its own word" },
+    { name: "exposedLink", type: "i32", at: 31, doc: "its sessions that need the link between the sites, by its own word" },
+  ],
+});
+
+/** One row per unit and path, by unit × PATHS_PER_UNIT + path; path 0 is the twin port, path 1 + n data port n. */
+export const PATHS_PER_UNIT = PORTS + 1;
+export const PATH_TABLE: Table = defineTable({
+  name: "paths",
+  doc: "the paths to each unit",
+  strideWords: 8,
+  fields: [
+    { name: "unit", type: "i32", at: 0, names: UNIT_NAMES, doc: "unit at the other end; 0 = row unused" },
+    { name: "path", type: "i32", at: 1, doc: "0 = the twin port, 1 + n = port n" },
+    { name: "up", type: "i32", at: 2, doc: "1: both ways work" },
+    { name: "roundTrip", type: "i32", at: 3, unit: "us", doc: "smoothed; 0 = unknown" },
+    { name: "loss", type: "i32", at: 4, unit: "per mille", doc: "of its heartbeats, lately" },
+    { name: "mtu", type: "i32", at: 5, unit: "bytes", doc: "what frames on it may have; 0 = unknown" },
   ],
 });
 
@@ -239,6 +262,15 @@ export const COUNTER_NAMES = [
   "frames-rejected",
   "backlog-discarded",
   "loop-gap-worst-us",
+  "takeovers",
+  "grants-given",
+  "grants-taken",
+  "grants-reclaimed",
+  "first-packets-held",
+  "first-packets-unheld",
+  "strays-admitted",
+  "twin-refused",
+  "twin-waited",
 ] as const;
 export type CounterName = (typeof COUNTER_NAMES)[number];
 export const COUNTERS: Table = defineTable({
@@ -298,6 +330,8 @@ export const COMMAND_TABLE: Table = defineTable({
     { name: "kind", type: "i32", at: 1, doc: "COMMAND_*" },
     { name: "argument", type: "i32", at: 2, doc: "by kind" },
     { name: "argument2", type: "i32", at: 3, doc: "by kind" },
+    { name: "answer", type: "i32", at: 4, doc: "by the dataplane: ORDER_ANSWERS" },
+    { name: "answered", type: "i32", at: 5, doc: "written last, by the dataplane: the answer is valid when it equals the sequence" },
   ],
 });
 export const COMMAND_STOP = 1;
@@ -305,6 +339,11 @@ export const COMMAND_STOP = 1;
 export const COMMAND_PEER_RESTARTING = 2;
 /** argument: policy copy 0 or 1 to use from now on. */
 export const COMMAND_POLICY = 3;
+
+/** argument: 1 = the store cannot write, 0 = it can again. */
+export const COMMAND_DISK = 4;
+/** argument: ORDERS; argument2: 1 = forced. Answered: ORDER_ANSWERS. */
+export const COMMAND_ORDER = 5;
 
 /** The event ring (events.ts). Kinds and their sentences: event-kinds.ts. */
 export const EVENT_TABLE: Table = defineTable({
@@ -329,6 +368,7 @@ export const EVENT_TABLE: Table = defineTable({
 
 export const DRIVER_NAMES = ["simulator", "afxdp", "pcap"] as const;
 export const MODE_NAMES = ["routed", "transparent"] as const;
+export const FIRST_PACKET_NAMES = ["none", "query", "hold"] as const;
 
 /** Page 0. */
 export const HEADER: Table = defineTable({
@@ -356,11 +396,20 @@ export const HEADER: Table = defineTable({
     { name: "startedAt", type: "f64", at: 18, unit: "us", doc: "clock when this dataplane opened its ports" },
     { name: "breaths", type: "f64", at: 20, doc: "breaths since start" },
     { name: "starts", type: "i32", at: 22, doc: "dataplane starts on these tables" },
+    { name: "health", type: "parts", at: 23, parts: HEALTH_PARTS, doc: "what ails this unit; 0 = nothing" },
+    { name: "priority", type: "i32", at: 24, doc: "configured; the higher one of a pair is preferred" },
+    { name: "passiveSites", type: "i32", at: 25, doc: "bit 0: the first site stands by, bit 1: the second" },
     { name: "revision", type: "u32", at: 26, doc: "policy revision in force" },
     { name: "driver", type: "i32", at: 27, names: DRIVER_NAMES, doc: "what moves its packets" },
     { name: "mode", type: "i32", at: 28, names: MODE_NAMES, doc: "port mode" },
     { name: "pathEpoch", type: "i32", at: 29, doc: "grows when a route, neighbour or port changes" },
     { name: "clean", type: "i32", at: 30, doc: "1: the last dataplane stopped on request" },
+    { name: "siteTerm", type: "u32", at: 31, doc: "grows with each change of passiveSites" },
+    { name: "exposedUnit", type: "i32", at: 32, doc: "own sessions that no other unit holds: lost if this unit failed now" },
+    { name: "exposedSite", type: "i32", at: 33, doc: "own sessions that no unit of the other site holds: lost if this site failed now" },
+    { name: "exposedLink", type: "i32", at: 34, doc: "own sessions whose packets come in at the other site: they stop if the link failed now" },
+    { name: "firstPacket", type: "i32", at: 35, names: FIRST_PACKET_NAMES, doc: "what happens to first packets now" },
+    { name: "site", type: "i32", at: 36, doc: "own site: 0 the first, 1 the second" },
   ],
 });
 
@@ -371,6 +420,7 @@ const PAGE_BYTES = 4096;
 export const TABLES: readonly { readonly table: Table; readonly rows: (sessions: number) => number }[] = [
   { table: HEADER, rows: () => 1 },
   { table: MEMBERS, rows: () => UNITS },
+  { table: PATH_TABLE, rows: () => UNITS * PATHS_PER_UNIT },
   { table: PORT_TABLE, rows: () => PORTS },
   { table: COUNTERS, rows: () => COUNTER_ROWS },
   { table: RULE_TABLE, rows: () => RULES + 1 },
@@ -429,6 +479,7 @@ export function viewTable(buffer: ArrayBuffer, region: Region): TableView {
 export interface Tables {
   readonly header: TableView;
   readonly members: TableView;
+  readonly paths: TableView;
   readonly ports: TableView;
   readonly counters: TableView;
   readonly rules: TableView;
@@ -445,6 +496,7 @@ export function mapTables(buffer: ArrayBuffer, sessions: number): Tables {
   return {
     header: view("header"),
     members: view("members"),
+    paths: view("paths"),
     ports: view("ports"),
     counters: view("counters"),
     rules: view("rules"),

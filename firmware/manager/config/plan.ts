@@ -162,6 +162,8 @@ function planTwin(configuration: Configuration, unit: Unit, secret: string): Pla
     heartbeatMillis: twin.heartbeatMillis,
     heartbeatMisses: twin.heartbeatMisses,
     partition: twin.partition,
+    priority: unit.priority,
+    preemptMillis: (twin.preemptSeconds ?? 0) * 1_000,
     firstPacket: twin.firstPacket,
     monitored: twin.monitored.map((monitored) => ({ zone: zoneNumber(configuration, monitored.zone), address: must(parseAddress(monitored.address)) })),
   };

@@ -16,6 +16,7 @@ import {
   HEARTBEAT_MISSES,
   IDLE_MILLIS,
   PACKET_BYTES_MOST,
+  PRIORITY_DEFAULT,
   ROUTES,
   RULES,
   SESSIONS_DEFAULT,
@@ -149,6 +150,14 @@ const Twin = Type.Object(
       default: HEARTBEAT_MISSES,
       description: "Heartbeats missed in a row after which a path is down.",
     }),
+    preemptSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 86_400,
+        description:
+          "How long the unit of a pair with the higher priority must have been ready before the other gives way to it. Left out: whoever is active stays active, unless its health is worse.",
+      }),
+    ),
     monitored: Type.Array(Monitored, { maxItems: ZONES - 1, default: [], description: "Addresses that tell a death from a partition." }),
   },
   { ...closed, default: {} },
@@ -158,6 +167,12 @@ const Unit = Type.Object(
   {
     site: Type.String({ pattern: SITE, description: "Site that the unit stands at." }),
     index: Type.Integer({ minimum: 1, maximum: 2, description: "1 or 2 within its site; with the site it makes the unit's name, A1." }),
+    priority: Type.Integer({
+      minimum: 1,
+      maximum: 255,
+      default: PRIORITY_DEFAULT,
+      description: "Of a site's two units, both as healthy, the one with the higher priority is preferred; with equal ones, index 1.",
+    }),
     peers: Type.Optional(Type.Array(Type.String({ pattern: UNIT }), { description: "Units that it associates with. Left out: all others." })),
   },
   closed,

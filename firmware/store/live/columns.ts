@@ -105,6 +105,7 @@ export function usedRuleOf(table: Table): UsedRule | undefined {
     case "neighbours":
       return { at: at("state"), mask: 0xff };
     case "members":
+    case "paths":
       return { at: at("unit"), mask: ALL_BITS };
     case "commands":
     case "events":
