@@ -2,13 +2,15 @@
 //
 //   npm run -s enter -- service1                          a shell on service1
 //   npm run -s enter -- user curl http://10.3.0.10:8080/  a command there
-//   npm run -s enter -- twinwall --unit A1 sessions       the console of a unit
+//   npm run -s enter -- twinwall --unit A1 sessions       a command of a unit
+//   npm run -s enter -- A1 console                        a cable in its serial port
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { LAB_HOSTS, LAB_UNITS } from "./picture.ts";
 import { FIRST_PROCESS_FILE } from "./sandbox.ts";
+import { serialDevice } from "./unit.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
@@ -27,7 +29,9 @@ function main(): number {
   const there = ["--target", pid, "--mount", "--pid", "--net"];
   const console_ = [process.execPath, join(ROOT, "firmware", "manager", "console", "cli.ts"), ...command];
   const shell = command.length > 0 ? command : [process.env["SHELL"] ?? "/bin/sh"];
-  const what = host === "twinwall" ? console_ : ["ip", "netns", "exec", host, ...shell];
+  const isCable = (LAB_UNITS as readonly string[]).includes(host) && command[0] === "console";
+  const cable = ["python3", join(ROOT, "test", "lab", "programs", "cable.py"), serialDevice(host)];
+  const what = isCable ? cable : host === "twinwall" ? console_ : ["ip", "netns", "exec", host, ...shell];
   return spawnSync("nsenter", [...there, ...what], { stdio: "inherit" }).status ?? 1;
 }
 

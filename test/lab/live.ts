@@ -91,6 +91,7 @@ function showHints(screen: Screen, lab: Lab): void {
     ["npm run -s enter -- service1", "a shell on a host: service1, service3, user, router, A1, B1"],
     ["npm run -s enter -- service1 curl -o /dev/null http://10.3.0.10:8080/bytes/67108864", "a download, replies through B"],
     ["npm run -s enter -- twinwall --unit A1 sessions", "A1's sessions; also panel, status, counters, events; or --unit B1"],
+    ["npm run -s enter -- A1 console", "a cable in A1's serial port; Ctrl-] pulls it"],
     ["npm run -s enter -- A1 sh -c 'kill -9 $(cat /run/twinwall/A1/dataplane.pid)'", "an accident: A1's dataplane dies, is restarted, and keeps its sessions"],
   ];
   screen.line("");

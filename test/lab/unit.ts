@@ -28,6 +28,11 @@ export function writeConfiguration(options: LabOptions): void {
   writeFileSync(SECRET, "5a".repeat(32), { mode: 0o600 });
 }
 
+/** Where a unit looks for its serial line; there is one while somebody has put a cable in. */
+export function serialDevice(name: string): string {
+  return join(RUN_DIRECTORY, `${name}.serial`);
+}
+
 /** Processes in a unit's namespace. */
 function processesOf(name: LabUnit): number[] {
   const { stdout } = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" });
@@ -52,9 +57,10 @@ export class Unit {
   start(): void {
     const log = openSync(this.logFile, "a");
     const firmware = ["firmware/main.ts", "--board", "lab", "--config", CONFIGURATION, "--unit", this.name, "--secret", SECRET];
+    const serial = ["--serial", serialDevice(this.name)];
     const driver = this.driver === undefined ? [] : ["--driver", this.driver];
     // A process group of its own, so that Ctrl-C reaches the lab first.
-    this.manager = spawn("ip", ["netns", "exec", this.name, process.execPath, ...firmware, ...driver], {
+    this.manager = spawn("ip", ["netns", "exec", this.name, process.execPath, ...firmware, ...serial, ...driver], {
       cwd: ROOT,
       detached: true,
       stdio: ["ignore", log, log],

@@ -26,12 +26,20 @@ export function startSerialConsole(options: SerialConsoleOptions): SerialConsole
   const { device, baud, log, unit } = options;
   let quietUntil = 0;
   let noiseQuietUntil = 0;
-  let told: string | undefined;
-  const tell = (severity: "notice" | "warning", code: string, text: string): void => {
-    if (told === code || (severity === "warning" && performance.now() < quietUntil)) return;
-    if (severity === "warning") quietUntil = performance.now() + QUIET_MILLIS;
-    told = code;
-    log.note(severity, code, text, { device });
+  let isUp = false;
+  let toldUp = false;
+  const tellUp = (): void => {
+    isUp = true;
+    if (toldUp) return;
+    toldUp = true;
+    log.note("notice", "serial-up", `The serial console answers on ${device} at ${baud} baud.`, { device });
+  };
+  const tellDown = (reason: string): void => {
+    if (performance.now() < quietUntil) return;
+    if (isUp) quietUntil = performance.now() + QUIET_MILLIS;
+    isUp = false;
+    toldUp = false;
+    log.note("warning", "serial-down", `The serial console cannot use ${device} (${reason}); it is tried again.`, { device });
   };
   const terminal = new Terminal({
     unit,
@@ -46,11 +54,11 @@ export function startSerialConsole(options: SerialConsoleOptions): SerialConsole
   });
   const line = openSerialLine(device, baud, {
     onUp() {
-      tell("notice", "serial-up", `The serial console answers on ${device} at ${baud} baud.`);
+      tellUp();
       terminal.up();
     },
     onDown(reason) {
-      tell("warning", "serial-down", `The serial console cannot use ${device} (${reason}); it is tried again.`);
+      tellDown(reason);
       terminal.down();
     },
     onData: (bytes) => terminal.receive(bytes),
