@@ -6,16 +6,20 @@
 //   No alarm.
 
 import type Database from "better-sqlite3";
+import { LAMP_NAMES } from "../../../board/board.ts";
 import manifest from "../../../package.json" with { type: "json" };
+import type { LampPattern } from "../../hal/contracts.ts";
 import type { Plan } from "../../plan.ts";
+import { situationsOf } from "../panel/situations.ts";
+import type { Places } from "../places.ts";
 import { readIfThere } from "../run-dir.ts";
+import { lookNow } from "./panel.ts";
 import { type Answer, number, type Row, text } from "./query.ts";
 import { headline, isBreathing, peerSentence, rowsOf } from "./status.ts";
 import { paint, type Screen } from "./table.ts";
 import { counted } from "./words.ts";
 
-/** Sessions in use, of a hundred, that are worth an alarm. */
-const FULL_PERCENT = 90;
+const ALARMING: readonly LampPattern[] = ["slow", "fast"];
 
 /** Of a terminal of which nothing is known. */
 const COLUMNS = 80;
@@ -24,7 +28,7 @@ const COLUMNS = 80;
 export type Identity = Pick<Plan, "name" | "site" | "system">;
 
 interface Alarm {
-  /** Stable. */
+  /** Lamp and situation, as the panel has them (panel/situations.ts). */
   readonly code: string;
   readonly sentence: string;
 }
@@ -53,68 +57,60 @@ function twinSentence(members: readonly Row[], owned: number): string {
   return `Twin: ${states.map(([state, those]) => `${listed(those.map((each) => text(each, "unit")))} ${those.length > 1 ? "are" : "is"} ${state}`).join("; ")}.`;
 }
 
-function memberAlarms(member: Row): Alarm[] {
-  const unit = text(member, "unit");
-  const state = text(member, "state");
-  if (state === "dead") return [{ code: "peer-dead", sentence: `${unit} is dead.` }];
-  if (state === "partitioned") return [{ code: "peer-partitioned", sentence: `${unit} cannot be reached, but may live.` }];
-  if (state === "absent") return [{ code: "peer-absent", sentence: `${unit} was not heard yet.` }];
-  if (number(member, "twin_path") === 0) return [{ code: "twin-path-down", sentence: `The twin port does not reach ${unit}.` }];
-  return [];
-}
-
-function alarmsOf(header: Row, breathing: boolean, members: readonly Row[], ports: readonly Row[]): Alarm[] {
-  if (!breathing) return [{ code: "dataplane-dead", sentence: "The dataplane does not run." }];
-  const full = (number(header, "sessions_live") / Math.max(1, number(header, "sessions"))) * 100;
-  return [
-    ...members.flatMap(memberAlarms),
-    ...ports
-      .filter((port) => text(port, "state") !== "up")
-      .map((port): Alarm => ({ code: "port-down", sentence: `Port ${text(port, "name")} is ${text(port, "state")}.` })),
-    ...(full >= FULL_PERCENT ? [{ code: "sessions-full", sentence: `The session table is ${Math.floor(full)} % full.` }] : []),
-  ];
+/** What the panel's lamps show that is not good. */
+function alarmsOf(places: Places, unit: string): Alarm[] {
+  const states = situationsOf(lookNow(places, unit));
+  return LAMP_NAMES.filter((lamp) => ALARMING.includes(states[lamp].pattern) || states[lamp].name === "unattended").map((lamp) => {
+    const { name, meaning, remedy } = states[lamp];
+    return { code: `${lamp}-${name}`, sentence: remedy === "" ? meaning : `${meaning} ${remedy}` };
+  });
 }
 
 function alarmLines(alarms: readonly Alarm[], screen: Screen): string[] {
   if (alarms.length === 0) return [paint("No alarm.", "green", screen)];
-  return [paint(`${counted(alarms.length, "alarm")}:`, "red", screen), ...alarms.map(({ code, sentence }) => `  ${code}: ${sentence}`)];
+  return [
+    paint(`${counted(alarms.length, "alarm")}:`, "red", screen),
+    ...alarms.flatMap(({ code, sentence }) => wrapped(`${code}: ${sentence}`, screen, "  ")),
+  ];
 }
 
 /** Breaks a sentence between words: the greeting goes to terminals that have not told their size yet. */
-function wrapped(sentence: string, screen: Screen): string[] {
+function wrapped(sentence: string, screen: Screen, indent = ""): string[] {
   const columns = Math.min(screen.width, COLUMNS);
+  const [first = "", ...words] = sentence.split(" ");
   const lines: string[] = [];
-  let line = "";
-  for (const word of sentence.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > columns) {
+  let line = indent + first;
+  for (const word of words) {
+    if (line.length + 1 + word.length > columns) {
       lines.push(line);
-      line = `  ${word}`;
-    } else line = line === "" ? word : `${line} ${word}`;
+      line = `${indent}  ${word}`;
+    } else line = `${line} ${word}`;
   }
   return [...lines, line];
 }
 
 /** The banner of a unit whose tables can be read. Takes a few ticks, to see the dataplane breathe. */
-export async function banner(database: Database.Database, identity: Identity): Promise<Answer> {
+export async function banner(database: Database.Database, places: Places, identity: Identity): Promise<Answer> {
   const breathing = await isBreathing({ database });
   const header = rowsOf({ database }, "SELECT * FROM live_header")[0] as Row;
   const members = rowsOf({ database }, "SELECT * FROM members WHERE unit <> (SELECT unit FROM live_header) ORDER BY unit");
-  const ports = rowsOf({ database }, "SELECT * FROM ports WHERE kind IS NOT NULL ORDER BY number");
-  const alarms = alarmsOf(header, breathing, members, ports);
-  const role = headline(header, breathing);
   const twin = twinSentence(members, number(header, "sessions_owned"));
-  return {
-    json: { version: manifest.version, ...identity, breathing, role: header.role, twin, alarms },
-    lines: (screen) => [paint(title(identity), "bold", screen), ...wrapped(role, screen), ...wrapped(twin, screen), ...alarmLines(alarms, screen)],
-  };
+  return answerOf(identity, { role: headline(header, breathing), twin, alarms: alarmsOf(places, identity.name) });
 }
 
 /** The banner of a unit whose tables cannot be read, and why. */
-export function bannerWithout(identity: Identity, why: string): Answer {
-  const role = `${identity.name} passes nothing: ${why}.`;
-  const alarms: Alarm[] = [{ code: "dataplane-absent", sentence: "The dataplane does not run." }];
+export function bannerWithout(places: Places, identity: Identity, why: string): Answer {
+  return answerOf(identity, { role: `${identity.name} passes nothing: ${why.replace(/\.$/, "")}.`, twin: "", alarms: alarmsOf(places, identity.name) });
+}
+
+function answerOf(identity: Identity, { role, twin, alarms }: { readonly role: string; readonly twin: string; readonly alarms: readonly Alarm[] }): Answer {
   return {
-    json: { version: manifest.version, ...identity, breathing: false, role: null, twin: null, alarms },
-    lines: (screen) => [paint(title(identity), "bold", screen), ...wrapped(role, screen), ...alarmLines(alarms, screen)],
+    json: { version: manifest.version, ...identity, role, twin, alarms },
+    lines: (screen) => [
+      paint(title(identity), "bold", screen),
+      ...wrapped(role, screen),
+      ...(twin === "" ? [] : wrapped(twin, screen)),
+      ...alarmLines(alarms, screen),
+    ],
   };
 }

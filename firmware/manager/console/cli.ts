@@ -68,16 +68,16 @@ function tell(found: Answer, request: Request, surroundings: Surroundings): void
 /** The banner, whatever state the unit is in: who looks at a unit that does not run needs it most. */
 async function greeting(places: Places, unit: string): Promise<Answer> {
   const identity = identityOfPlanFile(places.planFile, unit);
-  if (!existsSync(places.memoryFile)) return bannerWithout(identity, "its dataplane has not started");
+  if (!existsSync(places.memoryFile)) return bannerWithout(places, identity, "its dataplane has not started");
   try {
     const database = openLive(places.memoryFile, namesOfPlanFile(places.planFile));
     try {
-      return await banner(database, identity);
+      return await banner(database, places, identity);
     } finally {
       database.close();
     }
   } catch (error) {
-    if (error instanceof LiveError) return bannerWithout(identity, error.message);
+    if (error instanceof LiveError) return bannerWithout(places, identity, error.message);
     throw error;
   }
 }
