@@ -3,6 +3,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "tap";
+import { bannerOf, twinSentence } from "../firmware/manager/console/banner.ts";
+import { headline } from "../firmware/manager/console/status.ts";
 import { panelLines } from "../firmware/manager/panel/drawing.ts";
 import { situationsOf } from "../firmware/manager/panel/situations.ts";
 import { SCENARIOS } from "./lab/scenarios.ts";
@@ -36,4 +38,14 @@ test("the README shows the front panel of a unit whose twin has died as it reall
   if (look === undefined) return t.fail("it is not staged");
   const panel = panelLines("A1", situationsOf(look), { width: Number.POSITIVE_INFINITY, colours: false });
   t.ok(readme.includes(`\n${panel.join("\n")}\n`), panel.join("\n"));
+});
+
+test("the README shows the banner of a healthy unit as the serial line really greets", async (t) => {
+  const look = SITUATIONS_STAGED["twin good"];
+  if (look === undefined) return t.fail("it is not staged");
+  const header = { unit: "A1", role: "active", mode: "routed", driver: "afxdp", started_at: 0, breath_at: 19_400_000, revision: 1 };
+  const twin = { unit: "B1", state: "alive", associated: 1, digests_equal: 1, lag_rows: 0, round_trip_micros: 1_000, twin_path: 1 };
+  const identity = { name: "A1", site: "A", system: "lab" };
+  const banner = bannerOf(identity, headline(header, true), twinSentence([twin], 7), situationsOf(look)).lines({ width: 80, colours: false });
+  t.ok(readme.includes(`\n${banner.join("\n")}\nType help, or press ? at any place.\nA1> `), banner.join("\n"));
 });

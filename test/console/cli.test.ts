@@ -19,6 +19,8 @@ buildLiveModule();
 const PLAN = {
   unit: 1,
   name: "A1",
+  site: "A",
+  system: "lab",
   ports: [
     { number: 0, device: "inside", kind: "data" },
     { number: 1, device: "outside", kind: "data" },
@@ -225,6 +227,22 @@ test("ports, rules, members and neighbours are tables of what the plan and the t
   t.match((await look("neighbours")).out[1], /^10\.3\.0\.10\s+02:54:00:00:be:ef\s+reachable/);
 });
 
+test("the banner says who the unit is, its role, its twin in a sentence, and what the lamps show that is not good", async (t) => {
+  const { out, status } = await bench(t, busyArea())("banner");
+  t.equal(status, 0);
+  t.match(out[0], /^Twinwall \d+\.\d+\.\d+: unit A1, site A of lab$/);
+  t.match(out[1], /^A1 passes nothing: its dataplane does not breathe/);
+  t.ok(out.every((line) => line.length <= 80));
+  t.match(out.join(" "), /Twin: B1 is alive; 56 of 60 sessions replicated, 3 ms behind; round trip 0\.2 ms\. 1 alarm: {3}status-unattended: /);
+});
+
+test("the banner greets for a unit that does not run, too", async (t) => {
+  const run = temporaryDirectory(t, "cli-banner");
+  const { out, status } = await bench(t, busyArea())("banner", "--run-dir", run);
+  t.equal(status, 0);
+  t.equal(out[1], "A1 passes nothing: its dataplane has not started.");
+});
+
 test("--json prints one value and never the secret", async (t) => {
   const look = bench(t, busyArea());
   for (const command of ["status", "sessions", "counters", "events", "ports", "members", "neighbours", "rules"]) {
@@ -307,10 +325,10 @@ test("a wrong question says what is wrong with it", async (t) => {
     t.equal(status, 2);
     return complaints[0];
   };
-  t.match(await wrong("sesions"), /There is no command "sesions"\. Commands: status, sessions/);
+  t.match(await wrong("sesions"), /^unknown-command: There is no command "sesions"\. Commands: status, sessions/);
   t.match(await wrong("sessions", "--where", "colour = 1"), /^query: no such column: colour\. Columns of sessions: row, id, protocol/);
   t.match(await wrong("sessions", "--limit", "many"), /--limit wants a whole number, not "many"/);
   t.match(await wrong("sessions", "--where", "1; DROP TABLE x"), /^query: /);
-  t.match(await wrong("status", "--loud"), /Unknown option '--loud'/);
+  t.match(await wrong("status", "--loud"), /^wrong-option: Unknown option '--loud'\. \(--help shows all\)$/);
   t.match(await wrong(), /Which command\?/);
 });

@@ -10,7 +10,7 @@ import { LAMP_NAMES } from "../../../board/board.ts";
 import manifest from "../../../package.json" with { type: "json" };
 import type { LampPattern } from "../../hal/contracts.ts";
 import type { Plan } from "../../plan.ts";
-import { situationsOf } from "../panel/situations.ts";
+import { type LampStates, situationsOf } from "../panel/situations.ts";
 import type { Places } from "../places.ts";
 import { readIfThere } from "../run-dir.ts";
 import { lookNow } from "./panel.ts";
@@ -49,7 +49,7 @@ function listed(units: readonly string[]): string {
 }
 
 /** The other units in one sentence: a single one as `status` tells it, several by their state. */
-function twinSentence(members: readonly Row[], owned: number): string {
+export function twinSentence(members: readonly Row[], owned: number): string {
   const [only, ...more] = members;
   if (only === undefined) return "The twin is off: this unit works alone.";
   if (more.length === 0) return `Twin: ${peerSentence(only, owned)}`;
@@ -58,8 +58,7 @@ function twinSentence(members: readonly Row[], owned: number): string {
 }
 
 /** What the panel's lamps show that is not good. */
-function alarmsOf(places: Places, unit: string): Alarm[] {
-  const states = situationsOf(lookNow(places, unit));
+function alarmsOf(states: LampStates): Alarm[] {
   return LAMP_NAMES.filter((lamp) => ALARMING.includes(states[lamp].pattern) || states[lamp].name === "unattended").map((lamp) => {
     const { name, meaning, remedy } = states[lamp];
     return { code: `${lamp}-${name}`, sentence: remedy === "" ? meaning : `${meaning} ${remedy}` };
@@ -94,16 +93,17 @@ export async function banner(database: Database.Database, places: Places, identi
   const breathing = await isBreathing({ database });
   const header = rowsOf({ database }, "SELECT * FROM live_header")[0] as Row;
   const members = rowsOf({ database }, "SELECT * FROM members WHERE unit <> (SELECT unit FROM live_header) ORDER BY unit");
-  const twin = twinSentence(members, number(header, "sessions_owned"));
-  return answerOf(identity, { role: headline(header, breathing), twin, alarms: alarmsOf(places, identity.name) });
+  return bannerOf(identity, headline(header, breathing), twinSentence(members, number(header, "sessions_owned")), situationsOf(lookNow(places, identity.name)));
 }
 
 /** The banner of a unit whose tables cannot be read, and why. */
 export function bannerWithout(places: Places, identity: Identity, why: string): Answer {
-  return answerOf(identity, { role: `${identity.name} passes nothing: ${why.replace(/\.$/, "")}.`, twin: "", alarms: alarmsOf(places, identity.name) });
+  return bannerOf(identity, `${identity.name} passes nothing: ${why.replace(/\.$/, "")}.`, "", situationsOf(lookNow(places, identity.name)));
 }
 
-function answerOf(identity: Identity, { role, twin, alarms }: { readonly role: string; readonly twin: string; readonly alarms: readonly Alarm[] }): Answer {
+/** `role` and `twin` in a sentence each; no `twin`, no line. */
+export function bannerOf(identity: Identity, role: string, twin: string, states: LampStates): Answer {
+  const alarms = alarmsOf(states);
   return {
     json: { version: manifest.version, ...identity, role, twin, alarms },
     lines: (screen) => [

@@ -7,8 +7,8 @@ import type { Outlet } from "./outlet.ts";
 const PIECE = 512;
 const MORE = "-- more: space, enter, q --";
 const RETURN = "\r";
-/** What a terminal without Unicode shows instead. */
-const PLAIN: Readonly<Record<string, string>> = { "→": ">", "…": "~", "–": "-", "·": "." };
+/** What a terminal without Unicode shows instead, one character for one, so that columns stay. */
+const PLAIN = new Map([..."→>►>…~–-·.│|─-┌+┐+└+┘+●*◉@◐%○o◆#".matchAll(/(.)(.)/gu)].map((pair) => [pair[1] as string, pair[2] as string]));
 
 /** A terminal as far as it is known. */
 export interface TerminalScreen {
@@ -22,7 +22,7 @@ export interface TerminalScreen {
 /** A piece of a line without anything that could act on the terminal, colours apart. */
 export function cleaned(text: string, answers: boolean): string {
   const safe = text.replace(/\u001b\[[0-9;]{0,8}m|[\u0000-\u001f\u007f-\u009f]/g, (found) => (found.length === 1 ? "?" : answers ? found : ""));
-  return answers ? safe : safe.replace(/[^ -~]/gu, (character) => PLAIN[character] ?? "?");
+  return answers ? safe : safe.replace(/[^ -~]/gu, (character) => PLAIN.get(character) ?? "?");
 }
 
 export class Pager {
