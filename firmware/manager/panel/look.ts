@@ -15,6 +15,7 @@ const LAG_MICROS_MOST = 1_000_000;
 
 const H_UNIT = headerWord("unit");
 const H_ROLE = headerWord("role");
+const H_HEALTH = headerWord("health");
 const H_CLEAN = headerWord("clean");
 const H_EVENT_HEAD = headerWord("eventHead");
 const H_BREATH_F64 = headerWord("breathAt") >> 1;
@@ -56,6 +57,8 @@ export interface Look {
   readonly isBreathing: boolean;
   readonly wasStopped: boolean;
   readonly role: (typeof ROLE_NAMES)[number];
+  /** HEALTH_* of memory/health.ts. */
+  readonly health: number;
   readonly ports: readonly (typeof PORT_STATE_NAMES)[number][];
   /** The other unit of this site, if there is one. */
   readonly mates: readonly PeerLook[];
@@ -80,6 +83,7 @@ export function lookAt(tables: PanelTables | undefined, nowMicros: number, isAtt
     isBreathing: nowMicros - (f[H_BREATH_F64] as number) < BREATH_SILENT_MICROS,
     wasStopped: i[H_CLEAN] === 1,
     role: ROLE_NAMES[(i[H_ROLE] as number) & 0xff] ?? "none",
+    health: i[H_HEALTH] as number,
     ports: portsOf(tables),
     mates: peers.filter((peer) => siteOf(peer.unit) === siteOf(own)),
     twins,
@@ -93,6 +97,7 @@ const NOTHING: Omit<Look, "isAttended"> = {
   isBreathing: false,
   wasStopped: false,
   role: "none",
+  health: 0,
   ports: [],
   mates: [],
   twins: [],
