@@ -5,7 +5,7 @@
 //           [--log text|json] [--check]
 
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Board } from "../board/board.ts";
 import { attachUnitMemory } from "./hal/linux/memory.ts";
@@ -31,11 +31,9 @@ import { UnitTables } from "./manager/tables.ts";
 import { UnitManager } from "./manager/unit.ts";
 import type { Plan } from "./plan.ts";
 
-const PROGRAMS = {
-  dataplane: join(import.meta.dirname, "dataplane.ts"),
-  store: join(import.meta.dirname, "store.ts"),
-  console: join(import.meta.dirname, "manager", "console", "cli.ts"),
-};
+/** Sources here, JavaScript in an image: whatever this file is. */
+const program = (...path: readonly string[]): string => `${join(import.meta.dirname, ...path)}${extname(import.meta.filename)}`;
+const PROGRAMS = { dataplane: program("dataplane"), store: program("store"), console: program("manager", "console", "cli") };
 const USAGE =
   "main.ts --board NAME|FILE --config FILE --unit NAME [--secret FILE] [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE] [--log text|json] [--check]";
 /** Of a serial line that no board describes. */

