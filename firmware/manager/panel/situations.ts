@@ -11,6 +11,7 @@
 
 import { LAMP_NAMES, type LampName } from "../../../board/board.ts";
 import type { EventName } from "../../fastpath/event-kinds.ts";
+import { HEALTH_DISK, HEALTH_DRAINED, HEALTH_STALLS } from "../../fastpath/memory/health.ts";
 import type { LampColour, LampPattern } from "../../hal/contracts.ts";
 import type { Look, PeerLook } from "./look.ts";
 
@@ -35,6 +36,7 @@ const anyMate = (test: (peer: PeerLook) => boolean) => (look: Look) => look.mate
 const happened = (kind: EventName) => (look: Look) => look.recent.has(kind);
 /** A restart's frames under old keys are rejected and told once; who goes on is told each 10 s. */
 const keepsHappening = (kind: EventName) => (look: Look) => (look.recent.get(kind) ?? 0) > 1;
+const ails = (ailment: number) => (look: Look) => (look.health & ailment) !== 0;
 const isAlone = (look: Look): boolean => look.twins.some((peer) => !peer.isAssociated);
 
 const of =
@@ -86,6 +88,8 @@ export const SITUATIONS: readonly Situation[] = [
     (look) => look.role === "rejoining" || look.role === "none",
   ),
   status("port-down", "slow", "A port has no link.", "Check its cable; twinwall ports says which.", (look) => look.ports.some((port) => port !== "up")),
+  status("disk", "slow", "The store cannot write: history and warm starts are lost.", "Check the disk; twinwall events says more.", ails(HEALTH_DISK)),
+  status("stalls", "slow", "The dataplane stood still several times lately.", "Look for what else uses the processor.", ails(HEALTH_STALLS)),
   status("good", "solid", "The unit runs.", "", () => true),
 
   ha("down", "off", "The unit does not run.", "See STATUS.", isDown),
@@ -103,6 +107,7 @@ export const SITUATIONS: readonly Situation[] = [
     "Repair or replace it.",
     anyMate((peer) => peer.state === "dead" || peer.state === "absent"),
   ),
+  ha("drained", "slow", "An operator holds this unit back.", "Resume it.", ails(HEALTH_DRAINED)),
   ha("took-over", "slow", "This unit carries the sessions of a dead one.", "Repair or replace the dead one.", (look) =>
     [...look.mates, ...look.twins].some((peer) => peer.isSucceeded && peer.state === "dead"),
   ),

@@ -1,6 +1,7 @@
 // A unit's tables in every situation that the front panel knows, by lamp and name.
 
 import { type EventName, EventRing, eventKind } from "../../../firmware/fastpath/events.ts";
+import { HEALTH_DISK, HEALTH_DRAINED, HEALTH_STALLS } from "../../../firmware/fastpath/memory/health.ts";
 import { word } from "../../../firmware/fastpath/memory/layout.ts";
 import { headerWord, MEMBER_STATE_NAMES, MEMBERS, PORT_STATE_NAMES, PORT_TABLE, ROLE_NAMES, type Tables } from "../../../firmware/fastpath/memory/tables.ts";
 import type { Log } from "../../../firmware/manager/log.ts";
@@ -84,11 +85,14 @@ export const SITUATIONS_STAGED: Readonly<Record<string, Look>> = {
   "status fail-closed": changed((tables) => setRole(tables, "fail-closed")),
   "status rejoining": changed((tables) => setRole(tables, "rejoining")),
   "status port-down": changed((tables) => setPort(tables, 1, "down")),
+  "status disk": changed((tables) => setHeader(tables, "health", HEALTH_DISK)),
+  "status stalls": changed((tables) => setHeader(tables, "health", HEALTH_STALLS)),
   "status good": changed(() => undefined),
 
   "ha down": changed(dies),
   "ha mate-partitioned": mateIs("partitioned"),
   "ha mate-dead": mateIs("dead"),
+  "ha drained": changed((tables) => setHeader(tables, "health", HEALTH_DRAINED)),
   "ha took-over": changed((tables) => {
     setPeer(tables, B1, "dead");
     setMember(tables, B1, "successor", 1);
