@@ -205,9 +205,9 @@ async function run(given: Arguments, board: Board, plan: Plan, places: Places): 
   serial = openConsole(given, board, places, log, directory.compileCache);
   front = startFront({ board, tables, log, data: directory.data, sysfs: SYSFS, machine });
   await signalled;
-  await serial?.close();
   front.stopFeeding();
   await manager.stop();
+  await serial?.close(); // After what carries traffic: a device may take its time to send the rest.
   front.stop();
   peers?.close();
   machine.close();
