@@ -48,6 +48,8 @@ export interface FaultPlan {
   readonly count: number;
   readonly untilMillis: number;
   readonly kinds: readonly FaultKind[];
+  /** Names of those whom they may strike. */
+  readonly units: readonly string[];
 }
 
 /** The faults of a seed, in order of time. */
@@ -56,7 +58,7 @@ export function drawFaults(random: Random, plan: FaultPlan): Fault[] {
   for (let k = 0; k < plan.count; k++) {
     const kind = random.pick(plan.kinds);
     const lastsMillis = Math.ceil(durationOf(kind, random));
-    faults.push({ kind, atMillis: random.below(plan.untilMillis), lastsMillis, unit: random.pick(["A1", "B1"]), detail: random.word() });
+    faults.push({ kind, atMillis: random.below(plan.untilMillis), lastsMillis, unit: random.pick(plan.units), detail: random.word() });
   }
   return faults.sort((one, other) => one.atMillis - other.atMillis);
 }

@@ -47,6 +47,7 @@ export interface SeenRow {
   readonly tuples: string;
   /** The originator's source and destination port. */
   readonly ports: string;
+  readonly originatorPort: number;
 }
 
 const H = {
@@ -76,6 +77,7 @@ export function rowsOf(unit: SimUnit): SeenRow[] {
     const ports = new Uint8Array(i.buffer, i.byteOffset + (at + S_PORTS) * 4, 4);
     found.push({
       ports: `${u16(ports, 0)} to ${u16(ports, 2)}`,
+      originatorPort: u16(ports, 0),
       unit,
       row,
       id: `${(i[at + S_ID_CREATOR] as number).toString(16)}/${i[at + S_ID_INCARNATION]}/${i[at + S_ID_SERIAL]}`,
@@ -91,7 +93,7 @@ export function rowsOf(unit: SimUnit): SeenRow[] {
 }
 
 /** Is (epoch, version) of one at least that of the other? */
-function notOlder(one: SeenRow, other: SeenRow): boolean {
+export function notOlder(one: SeenRow, other: SeenRow): boolean {
   return one.epoch > other.epoch || (one.epoch === other.epoch && ((one.version - other.version) | 0) >= 0);
 }
 

@@ -1,4 +1,4 @@
-// npm run sim -- --seed N | --runs N | --minutes M [--from N] [--kinds twin-cut,stall] [--lone] [--verbose] [--results FILE]
+// npm run sim -- --seed N | --runs N | --minutes M [--from N] [--kinds twin-cut,stall] [--units 1|2|4] [--verbose] [--results FILE]
 //
 // Runs worlds, one seed each. A failure prints the seed, the settings, the faults and the end of the trace; the seed alone
 // shows it again.
@@ -7,7 +7,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { FAULT_KINDS, type FaultKind } from "./faults.ts";
 import { buildUnit } from "./production.ts";
-import { type SimulationResult, simulate } from "./simulation.ts";
+import { type SimulationOptions, type SimulationResult, simulate } from "./simulation.ts";
 
 const { values } = parseArgs({
   options: {
@@ -16,7 +16,7 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     from: { type: "string", default: "1" },
     kinds: { type: "string" },
-    lone: { type: "boolean", default: false },
+    units: { type: "string" },
     verbose: { type: "boolean", default: false },
     trace: { type: "string", default: "120" },
     results: { type: "string" },
@@ -38,7 +38,13 @@ const kinds = values.kinds?.split(",").map((name) => {
 });
 /** One unit by itself: no twin, and no fault that is about one. */
 const LONE: readonly FaultKind[] = ["data-noise", "crash-keep", "crash-lose", "crash-torn", "stall", "port-down", "port-gone", "flood"];
-const lone = values.lone ? { settings: { twin: false, mode: "routed" as const }, kinds: LONE } : {};
+const PICTURES: Readonly<Record<string, Partial<SimulationOptions>>> = {
+  1: { settings: { twin: false, mode: "routed" }, kinds: LONE },
+  2: { settings: { pairs: false } },
+  4: { settings: { pairs: true } },
+};
+const picture = values.units === undefined ? {} : PICTURES[values.units];
+if (picture === undefined) throw new Error(`there is no picture of ${values.units} units: ${Object.keys(PICTURES).join(", ")}`);
 const began = performance.now();
 const limitMillis = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000;
 const first = Number(values.seed ?? values.from);
@@ -50,7 +56,7 @@ for (; done < runs && performance.now() - began < limitMillis; done++) {
   const result = simulate({
     build: buildUnit,
     seed: first + done,
-    ...lone,
+    ...picture,
     ...(kinds !== undefined && { kinds }),
     ...(values.verbose && { onNote: console.log }),
   });

@@ -1,5 +1,5 @@
-// DESIGN.md's picture in a world: two sites with a unit each, service1 at A, service3 at B, and a user behind a router that
-// has a path to either site. Addresses come from the lab's picture, so that both show the same; the units' plans come from a
+// DESIGN.md's picture in a world: two sites with a unit or a pair each, service1 at A, service3 at B, and a user behind a router
+// that has a path to either site. Addresses come from the lab's picture, so that both show the same; the units' plans come from a
 // real configuration.
 //
 //   routed:       a-one ═DCI═ b-one     a-three ═DCI═ b-three     twin
@@ -10,7 +10,7 @@ import { parseMac } from "../../firmware/manager/config/addresses.ts";
 import { parseConfiguration } from "../../firmware/manager/config/load.ts";
 import { buildPlan } from "../../firmware/manager/config/plan.ts";
 import type { Plan } from "../../firmware/plan.ts";
-import { LAB_UNITS, LAB_ZONES, otherSite, ROUTER, SERVICE1, SERVICE3, SITES, type SiteName, USER, unitOf, WIRE, ZONE_ONE, ZONE_THREE } from "../lab/picture.ts";
+import { LAB_ZONES, otherSite, ROUTER, SERVICE1, SERVICE3, SITES, type SiteName, USER, WIRE, ZONE_ONE, ZONE_THREE } from "../lab/picture.ts";
 import type { Host } from "./host.ts";
 import { type Address, address, macNumber } from "./packets.ts";
 import { gatewayFilter, type Interconnect, interconnect, type Segment } from "./segment.ts";
@@ -20,6 +20,8 @@ import { World } from "./world.ts";
 
 export interface PictureOptions {
   readonly build: Builder;
+  /** Two units at each site, A1 A2 B1 B2, instead of A1 and B1. */
+  readonly pairs?: boolean;
   readonly mode?: "routed" | "transparent";
   readonly twin?: boolean;
   readonly partition?: "stop" | "local";
@@ -67,7 +69,7 @@ export class Picture {
     this.twin = world.addSegment("twin");
     for (const site of SITES) for (const zone of LAB_ZONES) world.addSegment(segmentName(site, zone.name));
     if (!transparent) this.joinSites();
-    this.units = SITES.map((site) => this.addUnit(site));
+    this.units = unitsOf(options).map((name) => this.addUnit(name));
     this.service1 = world.addHost("service1");
     this.service3 = world.addHost("service3");
     if (transparent) this.plugWires();
@@ -133,11 +135,12 @@ export class Picture {
     }
   }
 
-  private addUnit(site: SiteName): SimUnit {
+  /** Both units of a site hang on the same switches; the standby passes nothing. */
+  private addUnit(name: string): SimUnit {
     const { world, options } = this;
-    const plan = planOf(unitOf(site), options);
+    const plan = planOf(name, options);
     const segments = plan.ports.map((port) =>
-      port.kind === "twin" ? this.twin : world.segment(segmentName(site, port.device === ZONE_ONE.device ? ZONE_ONE.name : ZONE_THREE.name)),
+      port.kind === "twin" ? this.twin : world.segment(segmentName(plan.site as SiteName, port.device === ZONE_ONE.device ? ZONE_ONE.name : ZONE_THREE.name)),
     );
     return new SimUnit(world, { plan, segments, build: options.build });
   }
@@ -213,6 +216,11 @@ export function segmentName(site: SiteName, zone: "one" | "three"): string {
   return `${site.toLowerCase()}-${zone}`;
 }
 
+/** Names of the units that a picture has. */
+export function unitsOf({ pairs }: Pick<PictureOptions, "pairs">): readonly string[] {
+  return pairs === true ? ["A1", "A2", "B1", "B2"] : ["A1", "B1"];
+}
+
 /** service1's and service3's addresses of a family. */
 export function addressesOf(v4: boolean): { readonly service1: Address; readonly service3: Address; readonly user: Address } {
   const pick = (who: { address4: string; address6: string }) => address(v4 ? who.address4 : who.address6);
@@ -243,7 +251,7 @@ export function planOf(name: string, options: PictureOptions): Plan {
   const configuration = {
     system: { name: "simulator" },
     sites: SITES,
-    units: LAB_UNITS.map((unit) => ({ site: unit.slice(0, 1), index: 1 })),
+    units: unitsOf(options).map((unit) => ({ site: unit.slice(0, 1), index: Number(unit.slice(1)) })),
     mode: options.mode ?? "routed",
     sessions: options.sessions ?? 2_048,
     ports: Object.fromEntries(Object.entries({ ...options.dataMtuBytes, twin: options.twinMtuBytes ?? 1_500 }).map(([port, mtuBytes]) => [port, { mtuBytes }])),

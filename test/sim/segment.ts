@@ -65,6 +65,11 @@ export class Segment {
     attachment.enters.faults.cut = true;
     attachment.leaves.faults.cut = true;
     this.attachments.splice(this.attachments.indexOf(attachment), 1);
+    this.linkDown(attachment);
+  }
+
+  /** The link to a place goes down: the switch forgets who was there. */
+  linkDown(attachment: Attachment): void {
     for (const [mac, place] of this.learnt) if (place === attachment) this.learnt.delete(mac);
   }
 

@@ -1,4 +1,4 @@
-// Two production units among hosts and faults: whatever the seed draws, every invariant of PROTOCOL.md for two units holds.
+// Production units among hosts and faults: whatever the seed draws, every invariant of PROTOCOL.md holds.
 
 import { test } from "tap";
 import { buildUnit } from "./production.ts";
@@ -22,6 +22,14 @@ for (const seed of FRESH_SEEDS) {
     const result = simulate({ build: buildUnit, seed });
     t.equal(result.failure, "", story(result));
     t.ok(result.transfers > 10 && result.packets > 300, "hosts were at work");
+  });
+}
+
+for (const seed of [1, 2]) {
+  test(`two pairs hold while units lose their power, in the world of seed ${seed}`, async (t) => {
+    const result = simulate({ build: buildUnit, seed, settings: { pairs: true, mode: "routed" }, kinds: ["crash-lose"] });
+    t.equal(result.failure, "", story(result));
+    t.equal(result.excused, 0, "the standby had every session");
   });
 }
 

@@ -7,8 +7,8 @@ import { STATE_TOMBSTONE } from "../../firmware/fastpath/sessions.ts";
 import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
 import { Random } from "../../firmware/hal/sim/random.ts";
 import { describeFault, drawFaults, FAULT_KINDS, type Fault, FaultInjector, type FaultKind } from "./faults.ts";
-import { describeRow, Invariants, memberState, rowsOf } from "./invariants.ts";
-import { Picture, type PictureOptions } from "./picture.ts";
+import { describeRow, Invariants, memberState, notOlder, rowsOf, wordOf } from "./invariants.ts";
+import { Picture, type PictureOptions, unitsOf } from "./picture.ts";
 import { PolicyOracle } from "./policy-oracle.ts";
 import type { Transfer } from "./services.ts";
 import type { Builder, SimUnit } from "./unit.ts";
@@ -54,10 +54,11 @@ const TRACE_LINES = 120;
 
 export function simulate(options: SimulationOptions): SimulationResult {
   const random = new Random(options.seed, "simulation");
-  const faults =
-    options.faults ??
-    drawFaults(random.fork("faults"), { count: random.between(1, 12), untilMillis: options.workMillis ?? WORK_MILLIS, kinds: options.kinds ?? FAULT_KINDS });
+  const count = random.between(1, 12);
   const drawn = drawSettings(random);
+  const units = unitsOf({ ...drawn, ...options.settings });
+  const untilMillis = options.workMillis ?? WORK_MILLIS;
+  const faults = options.faults ?? drawFaults(random.fork("faults"), { count, untilMillis, kinds: options.kinds ?? FAULT_KINDS, units });
   // A flood fills tables; with the default timers they would stay full for minutes.
   const flooded = faults.some(({ kind }) => kind === "flood") ? { idleMillis: SHORT_IDLE } : {};
   const settings = { ...drawn, ...flooded, ...options.settings };
@@ -153,7 +154,10 @@ function describeTransfer(transfer: Transfer): string {
   return `${client.name} ${ports}, begun at ${Math.round(startedMicros / 1_000)} ms, ${established ? "established" : "never established"}, ${end ?? "still open"}, ${receivedBytes}/${wantedBytes} bytes`;
 }
 
-/** Which transfers may fail: those whose session lay nowhere else when a unit lost its memory. */
+/**
+ * Which transfers may fail when a unit is lost: those that were under way in a session of its own of which no other unit had a
+ * copy, or only one from before it was established. A unit that has no session of a transfer takes nothing along.
+ */
 class Losses {
   readonly excused = new Set<Transfer>();
   private readonly picture: Picture;
@@ -165,27 +169,21 @@ class Losses {
   }
 
   before(unit: SimUnit): void {
-    const others = this.picture.units.filter((other) => other !== unit && other.isRunning);
-    const elsewhere = new Map(others.flatMap(rowsOf).map((row) => [row.id, row]));
-    const safe = new Set<string>();
+    const copies = Map.groupBy(this.picture.units.filter((other) => other !== unit && other.isRunning).flatMap(rowsOf), ({ id }) => id);
+    const lost = new Set<number>();
     for (const row of rowsOf(unit)) {
-      const copy = elsewhere.get(row.id);
-      const held = copy !== undefined && copy.state !== STATE_TOMBSTONE && copy.epoch >= row.epoch && ((copy.version - row.version) | 0) >= 0;
-      if (held && STATE_NAMES[row.state] === "established") safe.add(this.portOf(row.unit, row.row));
+      if (row.owner !== wordOf(unit) || row.state === STATE_TOMBSTONE) continue;
+      const survives = copies.get(row.id)?.some((copy) => copy.state !== STATE_TOMBSTONE && (notOlder(copy, row) || isEstablished(copy.state)));
+      if (survives !== true) lost.add(row.originatorPort);
     }
-    for (const row of elsewhere.values())
-      if (row.state !== STATE_TOMBSTONE && STATE_NAMES[row.state] === "established") safe.add(this.portOf(row.unit, row.row));
+    if (lost.size === 0) return;
+    // The originator's port names a transfer well enough.
     for (const transfer of this.workload.transfers) {
-      if (transfer.end === null && !safe.has(String(transfer.connection.settings.localPort))) this.excused.add(transfer);
+      if (transfer.end === null && lost.has(transfer.connection.settings.localPort)) this.excused.add(transfer);
     }
   }
+}
 
-  /** The originator's port names a transfer well enough. */
-  private portOf(unit: SimUnit, row: number): string {
-    const tables = unit.tables;
-    if (tables === null) return "";
-    const { i, strideWords } = tables.sessions;
-    const bytes = new Uint8Array(i.buffer, i.byteOffset + (row * strideWords + 10) * 4, 2);
-    return String(((bytes[0] as number) << 8) | (bytes[1] as number));
-  }
+function isEstablished(state: number): boolean {
+  return STATE_NAMES[state] === "established";
 }

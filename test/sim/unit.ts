@@ -83,12 +83,15 @@ export class SimUnit {
   private next: Timer | null = null;
   private nextMicros = 0;
   private stalledUntilMicros = 0;
+  private mapped: Tables | null = null;
+  private readonly segments: readonly Segment[];
 
   constructor(world: World, options: UnitOptions) {
     this.world = world;
     this.plan = options.plan;
     this.name = options.plan.name;
     this.build = options.build;
+    this.segments = options.segments;
     const random = world.random.fork(`unit ${this.name}`);
     this.clock = new DriftingClock(world.schedule, random.between(1, 1e9), random.between(-DRIFT_PPM, DRIFT_PPM));
     this.nics = this.plan.ports.map(
@@ -100,7 +103,10 @@ export class SimUnit {
 
   /** The shared tables, as a reader sees them; null before the first start. */
   get tables(): Tables | null {
-    return this.storage.buffer === null ? null : mapTables(this.storage.buffer, this.plan.sessions);
+    const { buffer } = this.storage;
+    if (buffer === null) return null;
+    if (this.mapped?.sessions.i.buffer !== buffer) this.mapped = mapTables(buffer, this.plan.sessions);
+    return this.mapped;
   }
 
   get isRunning(): boolean {
@@ -150,8 +156,11 @@ export class SimUnit {
     this.life = null;
     this.next?.cancel();
     this.next = null;
-    if (losesMemory) this.storage.lose();
-    else this.world.schedule.after(NOTICE_MICROS, () => this.tellPeers());
+    if (losesMemory) {
+      this.storage.lose();
+      // Without power its links are down, and the switches forget who was there.
+      for (const [number, attachment] of this.attachments.entries()) (this.segments[number] as Segment).linkDown(attachment);
+    } else this.world.schedule.after(NOTICE_MICROS, () => this.tellPeers());
   }
 
   /** The manager outlived its dataplane and tells its peers, over the twin cable, that it restarts it. */

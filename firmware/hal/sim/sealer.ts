@@ -2,7 +2,7 @@
 // the appliance. A ledger, one per world, remembers every counter that was ever used with a key, across restarts and
 // crashes: using one twice would give the key away, so it throws at once.
 
-import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, type KeyObject } from "node:crypto";
 import { JOB_BODY_BYTES, JOB_OFFSET, JOB_SLOT, JOB_WORDS, SEAL_HEADER_BYTES, SEAL_TAG_BYTES, SEALER_SLOTS, type Sealer } from "../contracts.ts";
 
 const NONCE_AT = 4;
@@ -33,7 +33,8 @@ export class NonceLedger {
 export class SimSealer implements Sealer {
   private readonly bytes: Uint8Array;
   private readonly ledger: NonceLedger;
-  private readonly keys: (Uint8Array | null)[] = new Array(SEALER_SLOTS).fill(null);
+  /** A KeyObject: a cipher made from bare bytes takes 15 µs, from one of these 4. */
+  private readonly keys: (KeyObject | null)[] = new Array(SEALER_SLOTS).fill(null);
   private readonly fingerprints: string[] = new Array(SEALER_SLOTS).fill("");
   opened = 0;
   refused = 0;
@@ -47,7 +48,7 @@ export class SimSealer implements Sealer {
   install(slot: number, key: Uint8Array): void {
     if (slot < 0 || slot >= SEALER_SLOTS) throw new Error(`sealer: there is no slot ${slot}`);
     if (key.length !== 32) throw new Error(`sealer: a key has 32 bytes, not ${key.length}`);
-    this.keys[slot] = key.slice();
+    this.keys[slot] = createSecretKey(key);
     this.fingerprints[slot] = createHash("sha256").update(key).digest("hex").slice(0, 16);
   }
 
