@@ -21,6 +21,10 @@ export const INDEX_PROBES = 64;
 export const RULES = 10_000;
 export const ROUTES = 4_096;
 export const NEIGHBOURS = 4_096;
+/** Transparent mode: stations remembered behind the wires, a power of two; how often, and how many at once, a standby is told of them. */
+export const WIRE_STATIONS = 1_024;
+export const STATIONS_MILLIS = 100;
+export const STATIONS_PER_RECORD = 32;
 /** Packets that wait for one unresolved next hop, and for all of them. */
 export const RESOLVE_QUEUE_PER_HOP = 32;
 export const RESOLVE_QUEUE = 256;

@@ -125,6 +125,9 @@ export interface Plan {
     readonly partition: "stop" | "local";
     /** 1..255: of a pair the unit with the higher one is preferred. */
     readonly priority: number;
+    /** Do both sites make sessions, or does one stand by? `activeSite`: 0 or 1, the one that does not, at first. */
+    readonly deployment: "active/active" | "active/passive";
+    readonly activeSite: number;
     /** How long the preferred unit must have been ready before the other gives way to it; 0 = it does not. */
     readonly preemptMillis: number;
     readonly firstPacket: "query" | "hold" | "none";

@@ -6,7 +6,18 @@
 import { Engine } from "./fastpath/engine.ts";
 import { EventRing, eventKind } from "./fastpath/events.ts";
 import { CommandReader } from "./fastpath/memory/commands.ts";
-import { COMMAND_PEER_RESTARTING, COMMAND_STOP, counterRow, headerWord, mapTables, ROLE_NAMES, type Tables } from "./fastpath/memory/tables.ts";
+import { ANSWER_NO_PEERS } from "./fastpath/memory/orders.ts";
+import {
+  COMMAND_DISK,
+  COMMAND_ORDER,
+  COMMAND_PEER_RESTARTING,
+  COMMAND_STOP,
+  counterRow,
+  headerWord,
+  mapTables,
+  ROLE_NAMES,
+  type Tables,
+} from "./fastpath/memory/tables.ts";
 import { Monitor } from "./fastpath/monitor.ts";
 import { loneUnit } from "./fastpath/partner.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
@@ -66,6 +77,7 @@ export class Dataplane {
   private readonly ports: readonly Port[];
   private readonly monitor: Monitor;
   private wasForwarding = false;
+  private wasPassive = false;
 
   /**
    * `incarnation`: number for tables that start empty; must be above any that this unit's peers have seen. Adopts the rows
@@ -155,7 +167,7 @@ export class Dataplane {
     this.monitor.tick(Math.floor(nowMicros / 1_000));
     if (twin !== null) {
       twin.tick(nowMicros);
-      if (twin.mayForward !== this.wasForwarding) this.roleChanged(twin.mayForward);
+      if (twin.mayForward !== this.wasForwarding || twin.isPassive !== this.wasPassive) this.standingChanged(twin);
       if (twin.flush(nowMicros)) moved++;
     }
     engine.flush();
@@ -169,6 +181,9 @@ export class Dataplane {
   private obey(nowMicros: number): void {
     for (let command = this.commands.take(); command !== 0; command = this.commands.take()) {
       if (command === COMMAND_STOP) this.isStopping = true;
+      else if (command === COMMAND_ORDER)
+        this.commands.answer(this.twin?.membership.orders.obey(this.commands.argument, this.commands.argument2 === 1, nowMicros) ?? ANSWER_NO_PEERS);
+      else if (command === COMMAND_DISK && this.twin !== null) this.twin.membership.health.isDiskAiling = this.commands.argument === 1;
       else if (command === COMMAND_PEER_RESTARTING) this.twin?.membership.restarting(this.commands.argument, nowMicros);
     }
   }
@@ -182,9 +197,12 @@ export class Dataplane {
     if (discarded > 0) this.events.note(eventKind("backlog-discarded"), nowMicros, this.plan.unit, -1, discarded);
   }
 
-  private roleChanged(mayForward: boolean): void {
-    this.wasForwarding = mayForward;
-    if (mayForward) this.engine.announce(-1);
+  private standingChanged(twin: Twin): void {
+    this.wasForwarding = twin.mayForward;
+    this.wasPassive = twin.isPassive;
+    this.engine.neighbours.silent = !twin.mayForward;
+    this.engine.neighbours.answersGateway = !twin.isPassive;
+    if (twin.mayForward) this.engine.takeOver();
   }
 
   /** A stop on request: says so in the tables and closes the ports. */

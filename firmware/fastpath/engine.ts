@@ -13,10 +13,12 @@ import type { PacketMemory, Port } from "../hal/contracts.ts";
 import { PORT_UP } from "../hal/contracts.ts";
 import { BATCH, PORTS, TICK_MILLIS } from "../limits.ts";
 import type { Plan, PlannedChecks } from "../plan.ts";
+import { Announcer } from "./announcer.ts";
 import { checkPacket } from "./check.ts";
 import { Datagrams, type Emitter } from "./datagrams.ts";
 import { type EventRing, eventKind } from "./events.ts";
 import { CANNOT_EMIT, Forwarder } from "./forward.ts";
+import { Frames } from "./frames.ts";
 import { BACK_NONE, Judge, NO_ROUTE, POLICY_REJECT, TO_OWNER, TO_TWIN_QUERY } from "./judge.ts";
 import { word } from "./memory/layout.ts";
 import { counterRow, headerWord, PORT_TABLE, type Tables } from "./memory/tables.ts";
@@ -25,6 +27,7 @@ import {
   A_FRAGMENT,
   HANDED_ASKED,
   HANDED_JUDGED,
+  HANDED_STRAY,
   P_ENTRY,
   P_EPOCH,
   P_FAULT,
@@ -60,6 +63,7 @@ import { ROW_WORDS, S_IDLE_LIMIT, S_LAST_SEEN, S_OWNER, S_STATE, type SessionTab
 import { drop, FORWARD, HANDOFF, HELD, LOCAL } from "./verdicts.ts";
 import { optionTable } from "./wire/ipv4.ts";
 import { PROTOCOL_TCP } from "./wire/tcp.ts";
+import { WireStations } from "./wire-stations.ts";
 import { Zones } from "./zones.ts";
 
 const ETHERTYPE_TWIN = 0x88b5;
@@ -73,6 +77,7 @@ const HANDOFF_FULL = drop("handoff-full");
 const QUERY_LIMIT = drop("query-limited");
 const NOT_LOCAL = drop("not-local-service");
 const TRANSMIT_FULL = drop("transmit-full");
+const SITE_PASSIVE = drop("site-passive");
 const EGRESS_DOWN = drop("egress-down");
 
 const C_RECEIVED = counterRow("received");
@@ -124,6 +129,8 @@ export class Engine implements Admission, Emitter {
   readonly policy: Policy;
   readonly neighbours: Neighbours;
   readonly replies: Replies;
+  readonly stations: WireStations | null;
+  private readonly announcer: Announcer;
   private readonly forwarder: Forwarder;
   private readonly judge: Judge;
   readonly datagrams: Datagrams;
@@ -159,6 +166,8 @@ export class Engine implements Admission, Emitter {
     this.policy = new Policy(plan.rules, plan.revision);
     this.neighbours = new Neighbours(plan, tables, packets, this);
     this.replies = new Replies(plan, tables, packets, this);
+    this.stations = this.transparent ? new WireStations(this.zones, new Frames(packets, this, this.zones, tables.counters.f)) : null;
+    this.announcer = new Announcer(this.zones, this.neighbours, this.stations);
     this.forwarder = new Forwarder(this.transparent, packets, tables, sessions, this.routes, this.neighbours, this.zones, this.replies, this);
     this.neighbours.listener = this.forwarder;
     this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, parts.partner, parts.events);
@@ -185,6 +194,7 @@ export class Engine implements Admission, Emitter {
   /** Judges what peers handed here since the last call, then one batch per data port. Returns packets judged. */
   breathe(): number {
     this.neighbours.silent = !this.partner.mayForward;
+    this.neighbours.answersGateway = !this.partner.isPassive;
     let moved = this.handed.count;
     this.judgeHanded();
     for (let number = 0; number < this.ports.length; number++) {
@@ -285,6 +295,8 @@ export class Engine implements Admission, Emitter {
       return;
     }
     words[at + P_ZONE] = this.zones.zone[entry] as number;
+    if (this.stations !== null && this.partner.mayForward && (words[at + P_LENGTH] as number) >= 14)
+      this.stations.learn(entry, this.view.getInt32(offset + 6, true), this.view.getUint16(offset + 10, true));
     if (this.transparent || (words[at + P_LENGTH] as number) < 14 || ((this.bytes[offset] as number) & 1) !== 0) return;
     const mac = this.view.getInt32(offset, true);
     const rest = this.view.getUint16(offset + 4, true);
@@ -381,6 +393,10 @@ export class Engine implements Admission, Emitter {
     }
     const answer = this.partner.query(words, at);
     if (answer === QUERY_SENT) return;
+    if (((words[at + P_HANDED] as number) & HANDED_STRAY) !== 0) {
+      this.discard(offset, SITE_PASSIVE);
+      return;
+    }
     if (answer === QUERY_LIMITED && (words[at + P_PROTOCOL] === PROTOCOL_TCP || ((words[at + P_FLAGS] as number) & PACKET_ICMP_ERROR) !== 0))
       this.discard(offset, QUERY_LIMIT);
     else this.act(words, at, this.judge.judgeAlone(words, at));
@@ -467,6 +483,7 @@ export class Engine implements Admission, Emitter {
     this.nextTickMicros = this.nowMicros + TICK_MILLIS * 1_000;
     this.neighbours.tick(this.nowMillis);
     this.replies.tick(this.nowMillis);
+    if (this.partner.mayForward) this.announcer.tick(this.nowMicros);
     this.datagrams.tick(this.nowMillis);
     // Asked here: passing a time on would leave it on the heap, each tick.
     if (this.events.anyLeft !== 0) this.events.tick(this.nowMicros);
@@ -503,7 +520,7 @@ export class Engine implements Admission, Emitter {
       i[row + PORT_STATE] = port.state;
       this.tables.header.i[PATH_EPOCH] = ((this.tables.header.i[PATH_EPOCH] as number) % 0xffffff) + 1;
       this.events.note(EVENT_PORT[port.state] as number, this.nowMicros, 0, number, 0);
-      if (port.state === PORT_UP) this.announce(number);
+      if (port.state === PORT_UP && this.partner.mayForward) this.announcer.announce(number);
     }
     const f = this.tables.ports.f;
     const at = (row >> 1) + PORT_COUNTERS_F64;
@@ -516,9 +533,8 @@ export class Engine implements Admission, Emitter {
     f[at + 6] = port.counters.receiveErrors;
   }
 
-  /** Tells the neighbourhood of a port (-1: of all) where the gateway and the site addresses are. */
-  announce(port: number): void {
-    if (this.transparent || !this.partner.mayForward) return;
-    for (let entry = 0; entry < this.zones.count; entry++) if (port === -1 || this.zones.port[entry] === port) this.neighbours.announce(entry);
+  /** This unit answers from now on for what others answered for: says so, several times. */
+  takeOver(): void {
+    this.announcer.takeOver(this.nowMicros);
   }
 }

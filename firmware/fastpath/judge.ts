@@ -15,6 +15,7 @@ import { COUNTER_ROWS, COUNTERS, counterRow, RULE_TABLE, type Tables } from "./m
 import {
   HANDED_ASKED,
   HANDED_LAST,
+  HANDED_STRAY,
   P_FAULT,
   P_FLAGS,
   P_FLOW,
@@ -79,6 +80,7 @@ export const NO_ROUTE = DROP | (drop("no-route") << 8);
 const OWNER_UNREACHABLE = DROP | (drop("owner-unreachable") << 8);
 const OWNER_UNKNOWN = DROP | (drop("owner-unknown") << 8);
 const TOO_MANY_HANDOFFS = DROP | (drop("handoff-too-many") << 8);
+const SITE_PASSIVE = DROP | (drop("site-passive") << 8);
 const EGRESS_DOWN = DROP | (drop("egress-down") << 8);
 
 /** What engine.ts does with a HANDOFF verdict; in `ask`. */
@@ -98,6 +100,7 @@ const RULE_F64 = RULE_WORDS >> 1;
 const RULE_LAST_HIT = word(RULE_TABLE, "lastHit");
 const C_CREATED = counterRow("sessions-created");
 const C_ENDED = counterRow("sessions-ended");
+const C_STRAYS = counterRow("strays-admitted");
 const C_ADOPTED = counterRow("sessions-adopted");
 
 export class Judge {
@@ -306,7 +309,7 @@ export class Judge {
     const isError = ((words[at + P_FLAGS] as number) & PACKET_ICMP_ERROR) !== 0;
     const isTcp = protocol === PROTOCOL_TCP && !isError;
     const opens = isTcp && (this.view.getUint8((words[at + P_L4] as number) + TCP_FLAGS) & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN;
-    if (words[at + P_INGRESS] !== 0) {
+    if (words[at + P_INGRESS] !== 0 && !this.takesStray(words, at)) {
       // Handed here, but there is no such session: it goes back and is judged where it came in, exactly once.
       this.ask = BACK_NONE;
       return HANDOFF;
@@ -317,12 +320,29 @@ export class Judge {
     if (!this.transparent && this.routes.isOwn(words, at + P_SOURCE + 4) >= 0) return LOCAL;
     const toZone = this.egressZone(words, at);
     if (toZone === 0) return this.transparent ? EGRESS_DOWN : NO_ROUTE;
-    const mayAsk = ((words[at + P_HANDED] as number) & HANDED_ASKED) === 0;
+    const mayAsk = ((words[at + P_HANDED] as number) & (HANDED_ASKED | HANDED_STRAY)) === 0;
+    if (this.partner.isPassive) return this.stray(words, at, toZone, mayAsk);
     if (mayAsk && !opens && (isTcp || isError || this.partner.asksFirst) && this.policy.couldPermit(words, at, toZone)) {
       this.ask = TO_TWIN_QUERY;
       return HANDOFF;
     }
     return this.judgeAlone(words, at);
+  }
+
+  /** A packet that a passive site was sent: this site judges it. */
+  private takesStray(words: Int32Array, at: number): boolean {
+    if (((words[at + P_HANDED] as number) & HANDED_STRAY) === 0 || this.partner.isPassive) return false;
+    this.counters[C_STRAYS] = (this.counters[C_STRAYS] as number) + 1;
+    return true;
+  }
+
+  /** This site stands by: the active one judges, or nobody. */
+  private stray(words: Int32Array, at: number, toZone: number, mayAsk: boolean): number {
+    if (!mayAsk) return SITE_PASSIVE;
+    if (!this.policy.couldPermit(words, at, toZone)) return this.judgeAlone(words, at);
+    words[at + P_HANDED] = (words[at + P_HANDED] as number) | HANDED_STRAY;
+    this.ask = TO_TWIN_QUERY;
+    return HANDOFF;
   }
 
   /** A packet without a session that nobody else decides about: the policy, if it may open one. */

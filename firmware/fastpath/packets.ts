@@ -68,6 +68,8 @@ export const HANDED_LAST = 2;
 export const HANDED_ASKED = 4;
 /** Came back judged by its owner: only emission is left. */
 export const HANDED_JUDGED = 8;
+/** Came in at a passive site: whoever is asked judges it, session or not. */
+export const HANDED_STRAY = 16;
 
 /** v4-mapped prefix word, as it lies in memory: bytes 00 00 ff ff. */
 export const V4_MAPPED = 0xffff0000 | 0;

@@ -47,12 +47,28 @@ export interface Partner {
   readonly sites: number;
   /** True when UDP and ICMP first packets ask the twin before the policy (first-packet `query`). */
   readonly asksFirst: boolean;
+  /** True while this unit's site stands by: it answers for no gateway, and what has no session is judged by the active site. */
+  readonly isPassive: boolean;
   /** True on the unit where fragments of one datagram come together that reach both sites, and where there is no other site. */
   readonly gathers: boolean;
 }
 
+/** Stations behind a wire, by places of a table (wire-stations.ts). MACs: first four bytes and last two, in packet order. */
+export interface StationTable {
+  /** The next place from `place` on that holds one, or -1. */
+  next(place: number): number;
+  macOf(place: number): number;
+  macRestOf(place: number): number;
+  zoneOf(place: number): number;
+  vlanOf(place: number): number;
+  /** A mate has heard it in this zone and VLAN. */
+  learnAt(zone: number, vlan: number, mac: number, rest: number): void;
+}
+
 /** What the twin asks of the fastpath; the frame changes hands with each call. */
 export interface Admission {
+  /** In transparent mode. */
+  readonly stations: StationTable | null;
   /** A packet that `ingressUnit` received on its `port` (zone, VLAN as there); `handed`: HANDED_*; the id words are answered with it. */
   admit(
     offset: number,
@@ -85,5 +101,6 @@ export const loneUnit: Partner = {
   silentReason: 0,
   sites: 1,
   asksFirst: false,
+  isPassive: false,
   gathers: true,
 };

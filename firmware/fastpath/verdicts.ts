@@ -64,6 +64,7 @@ const REASONS = [
   ["bad-arp", "The ARP packet is malformed."],
   ["bad-neighbour-discovery", "The neighbour discovery message is malformed or came from another link."],
   ["tcp-straggler", "The connection is closed; the segment was overtaken on its way and repeats what its receiver has."],
+  ["site-passive", "This site stands by, and the active one cannot be asked."],
 ] as const;
 
 export type DropName = (typeof REASONS)[number][0];

@@ -7,7 +7,7 @@
 // The dataplane alone creates the area. When it replaces it (another layout or capacity), the name belongs to a new file:
 // then the old mapping is given up here and the new one attached.
 
-import { type CommandTables, putCommand } from "../fastpath/memory/commands.ts";
+import { answerTo, type CommandTables, putCommand } from "../fastpath/memory/commands.ts";
 import { headerWord, mapTables, type Tables } from "../fastpath/memory/tables.ts";
 
 /** Part of the HAL's unit memory. */
@@ -77,13 +77,18 @@ export class UnitTables {
     return this.tables?.header.i[SESSIONS_LIVE] ?? 0;
   }
 
-  /** Puts a command into the mailbox; false when there are no tables or the mailbox is full. */
-  command(kind: number, argument: number, ring: () => void): boolean {
+  /** Puts a command into the mailbox; its sequence, or 0 when there are no tables or the mailbox is full. */
+  command(kind: number, argument: number, argument2: number, ring: () => void): number {
     if (this.tables === undefined) this.open();
-    if (this.tables === undefined) return false;
-    const taken = putCommand(this.tables satisfies CommandTables, kind, argument, 0);
+    if (this.tables === undefined) return 0;
+    const sequence = putCommand(this.tables satisfies CommandTables, kind, argument, argument2);
     ring();
-    return taken;
+    return sequence;
+  }
+
+  /** What the dataplane answered to a command; 0 = nothing yet. */
+  answerTo(sequence: number): number {
+    return this.tables === undefined ? 0 : answerTo(this.tables, sequence);
   }
 
   close(): void {

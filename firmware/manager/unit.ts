@@ -124,7 +124,7 @@ export class UnitManager {
 
   private command(kind: number, argument: number): boolean {
     const { log, machine, tables } = this.options;
-    const taken = tables.command(kind, argument, () => machine.ringDoorbell());
+    const taken = tables.command(kind, argument, 0, () => machine.ringDoorbell()) !== 0;
     if (!taken) log.note("warning", "command-lost", `The dataplane did not take command ${kind}.`, { kind });
     return taken;
   }

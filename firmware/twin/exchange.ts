@@ -20,6 +20,7 @@ import {
   RECORD_ROW,
   RECORD_ROW_ACK,
   RECORD_ROW_REFUSED,
+  RECORD_STATIONS,
   RECORD_SWEEP_BEGIN,
   RECORD_SWEEP_DONE,
   RECORD_SWEEP_END,
@@ -35,6 +36,7 @@ import { FLAG_REJOINING, Proof } from "./proof.ts";
 import { Rejoin, type RejoinListener } from "./rejoin.ts";
 import { Replicas } from "./replicas.ts";
 import { Replication } from "./replicate.ts";
+import { Stations } from "./stations.ts";
 import { BUCKET_WORDS, Sweeps } from "./sweep.ts";
 
 const H_TOMBSTONES = headerWord("tombstones");
@@ -47,6 +49,8 @@ export interface SessionChannel extends Channel {
 
 export interface ExchangeParts {
   readonly peers: readonly number[];
+  /** Peers of this unit's own site. */
+  readonly mates: readonly number[];
   readonly sessions: SessionTable;
   readonly tables: Tables;
   readonly events: EventRing;
@@ -64,11 +68,13 @@ export class Exchange implements RecordReceiver {
   private readonly sessions: SessionTable;
   private readonly header: Int32Array;
   private readonly channel: SessionChannel;
+  private readonly roles: HandoffRoles;
   private readonly sweeps: Sweeps;
   private readonly replication: Replication;
   private readonly proof: Proof;
   private readonly rejoin: Rejoin;
   private readonly ownership: Ownership;
+  private readonly stations: Stations;
   private readonly differing = new Int32Array(BUCKET_WORDS);
   private nowMicros = 0;
 
@@ -80,6 +86,7 @@ export class Exchange implements RecordReceiver {
     this.sessions = sessions;
     this.header = tables.header.i;
     this.channel = channel;
+    this.roles = parts.roles;
     this.journal = new Journal(sessions, parts.peers);
     this.replicas = new Replicas(sessions, this.journal, parts.roles, events, tables);
     this.sweeps = new Sweeps(sessions, this.journal, this.replicas, parts.roles, channel, events, tables, parts.draw);
@@ -87,11 +94,13 @@ export class Exchange implements RecordReceiver {
     this.proof = new Proof(sessions, this.journal, this.sweeps, channel, events, tables);
     this.rejoin = new Rejoin(sessions, this.journal, this.sweeps, this.proof, channel, parts.roles, parts.draw);
     this.ownership = new Ownership(sessions, parts.roles, events, tables);
+    this.stations = new Stations(channel, parts.mates);
     this.handoff = new Handoff(sessions, this.replicas, parts.roles, channel, parts.packets, tables);
   }
 
   attach(admission: Admission): void {
     this.handoff.attach(admission);
+    this.stations.attach(admission.stations);
   }
 
   /** First in each breath, before records arrive. */
@@ -126,6 +135,9 @@ export class Exchange implements RecordReceiver {
         break;
       case RECORD_REJOIN:
         this.rejoin.asked(from, body, bodyBytes);
+        break;
+      case RECORD_STATIONS:
+        this.stations.record(body, bodyBytes);
         break;
       case RECORD_CAUGHT_UP:
         this.rejoin.caughtUp(from, body, bodyBytes);
@@ -192,6 +204,7 @@ export class Exchange implements RecordReceiver {
   tick(nowMicros: number): void {
     this.nowMicros = nowMicros;
     this.replication.tick(nowMicros);
+    if (this.roles.isActive) this.stations.tick(nowMicros);
     this.proof.tick(nowMicros);
   }
 

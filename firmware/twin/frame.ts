@@ -137,6 +137,7 @@ export const RECORD_DIGEST_DIFFERS = 24;
 export const RECORD_REJOIN = 25;
 export const RECORD_CAUGHT_UP = 26;
 export const RECORD_YIELD = 27;
+export const RECORD_STATIONS = 28;
 
 export const RECORD_HANDOFF = 32;
 /** The rest of a packet that did not fit one frame. */

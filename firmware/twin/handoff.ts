@@ -24,6 +24,7 @@ import { counterRow, MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
 import {
   HANDED_LAST,
   HANDED_QUERY,
+  HANDED_STRAY,
   P_EPOCH,
   P_HANDED,
   P_ID_CREATOR,
@@ -105,6 +106,8 @@ const MEMBER_DOUBLES = MEMBERS.strideWords >> 1;
 export interface HandoffRoles extends Dispositions {
   /** The twin's active unit, whom to ask; 0 = nobody. */
   readonly twinActive: number;
+  /** This unit is its site's active one. */
+  readonly isActive: boolean;
 }
 
 export class Handoff {
@@ -182,7 +185,7 @@ export class Handoff {
     const offset = this.place(words[at + P_OFFSET] as number, words[at + P_LENGTH] as number);
     words[at + P_OFFSET] = offset;
     const body = offset - HANDOFF_HEADER_BYTES;
-    this.writeWhere(body, this.unit, words, at, HANDED_QUERY);
+    this.writeWhere(body, this.unit, words, at, HANDED_QUERY | ((words[at + P_HANDED] as number) & HANDED_STRAY));
     this.writeId(body, 0, 0, 0, 0);
     if (!this.emit(unit, RECORD_HANDOFF, body, words[at + P_LENGTH] as number, CLASS_QUERY)) return QUERY_LIMITED;
     this.counters[C_QUERIED] = (this.counters[C_QUERIED] as number) + 1;

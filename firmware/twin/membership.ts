@@ -10,6 +10,7 @@ import type { RecordReceiver } from "./frame.ts";
 import { Health } from "./health.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import { Liveness } from "./liveness.ts";
+import { Orders } from "./orders.ts";
 import { type RoleHooks, Roles } from "./roles.ts";
 
 export interface MembershipOptions extends Pick<LinkOptions, "ports" | "twinPort" | "packets" | "sealer" | "entropy" | "notes" | "keyFrames" | "keyMillis"> {
@@ -29,14 +30,29 @@ export class Membership {
   readonly liveness: Liveness;
   readonly roles: Roles;
   readonly health: Health;
+  readonly orders: Orders;
   private hasStarted = false;
 
   /** Throws when the secret is too short or there is no twin port. */
   constructor(options: MembershipOptions) {
     const { plan, tables, notes } = options;
-    const { peers, secret, heartbeatMillis, heartbeatMisses, partition, priority, preemptMillis } = plan.twin;
+    const { peers, secret, heartbeatMillis, heartbeatMisses, partition, priority, preemptMillis, deployment, activeSite } = plan.twin;
     const { isNewborn, hooks } = options;
-    this.roles = new Roles({ unit: plan.unit, site: plan.site, peers, partition, priority, preemptMillis, heartbeatMillis, tables, notes, isNewborn, hooks });
+    this.roles = new Roles({
+      unit: plan.unit,
+      site: plan.site,
+      peers,
+      partition,
+      priority,
+      preemptMillis,
+      heartbeatMillis,
+      deployment,
+      activeSite,
+      tables,
+      notes,
+      isNewborn,
+      hooks,
+    });
     this.link = new Link({
       ...options,
       unit: plan.unit,
@@ -51,6 +67,7 @@ export class Membership {
     this.liveness = new Liveness({ peers, paths, notes, reaches: options.reaches, heartbeatMillis });
     this.health = new Health({ peers: peers.map((peer) => peer.unit), paths, silentMonitored: options.silentMonitored });
     this.roles.watch(this.liveness, paths, this.health);
+    this.orders = new Orders(this.roles, this.health, hooks);
   }
 
   /** Who receives rows, handoffs and answers; call once, before the first breath. */

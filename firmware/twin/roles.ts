@@ -12,21 +12,35 @@
 
 import { eventKind } from "../fastpath/event-kinds.ts";
 import type { EventRing } from "../fastpath/events.ts";
+import { siteOf } from "../fastpath/half-open.ts";
 import { word } from "../fastpath/memory/layout.ts";
-import { ANSWER_DONE, ANSWER_NO_MATE, ANSWER_NOT_ACTIVE, ANSWER_NOT_DRAINED } from "../fastpath/memory/orders.ts";
 import { headerWord, MEMBER_STATE_NAMES, MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
 import { ownerUnit, ownerWord } from "../fastpath/sessions.ts";
 import { drop } from "../fastpath/verdicts.ts";
 import { REJOIN_LIMIT_MILLIS, UNITS } from "../limits.ts";
 import type { PlannedPeer } from "../plan.ts";
 import { type Candidate, Census, ROLE_ACTIVE, ROLE_NONE, ROLE_REJOINING, ROLE_STANDBY } from "./census.ts";
-import { B_HEALTH, B_INCARNATION, B_NUMBER, B_PRIORITY, B_SEEN, B_SUCCESSIONS, BEAT_DEFERS, BEAT_OWNS, RECORD_SUCCESSION } from "./frame.ts";
+import {
+  B_HEALTH,
+  B_INCARNATION,
+  B_NUMBER,
+  B_PASSIVE,
+  B_PRIORITY,
+  B_SEEN,
+  B_SITE_TERM,
+  B_SUCCESSIONS,
+  BEAT_DEFERS,
+  BEAT_OWNS,
+  HEARTBEAT_BYTES,
+  RECORD_SUCCESSION,
+} from "./frame.ts";
 import type { Health } from "./health.ts";
 import type { Standing } from "./link.ts";
 import { ABSENT, ALIVE, type Liveness } from "./liveness.ts";
 import { Owners } from "./owners.ts";
 import type { Paths } from "./paths.ts";
 import { type Lag, RELIEF_NONE, Relief } from "./relief.ts";
+import { Sites } from "./sites.ts";
 import { SUCCESSION_BYTES } from "./successions.ts";
 
 const STATE_REJOINING = MEMBER_STATE_NAMES.indexOf("rejoining");
@@ -66,6 +80,8 @@ export interface RolesOptions {
   /** How long a mate with the higher priority must have been ready before this unit gives way to it; 0 = it does not. */
   readonly preemptMillis: number;
   readonly heartbeatMillis: number;
+  readonly deployment: "active/active" | "active/passive";
+  readonly activeSite: number;
   /** `header.incarnation` holds this unit's incarnation; member rows of an earlier start are read before they are written. */
   readonly tables: Pick<Tables, "header" | "members">;
   readonly notes: Pick<EventRing, "note">;
@@ -99,6 +115,8 @@ export class Roles implements Standing {
   rejoining = false;
   readonly owners: Owners;
   readonly census: Census;
+  readonly sites: Sites;
+  readonly relief: Relief;
   /** Something was decided that peers should not have to wait for until the next heartbeat; whoever tells them resets it. */
   isNews = false;
   private readonly unit: number;
@@ -108,7 +126,6 @@ export class Roles implements Standing {
   private readonly members: Int32Array;
   private readonly notes: Pick<EventRing, "note">;
   private readonly hooks: RoleHooks;
-  private readonly relief: Relief;
   private readonly isNewborn: boolean;
   private health: Health | null = null;
   private liveness: Liveness | null = null;
@@ -138,6 +155,8 @@ export class Roles implements Standing {
     this.isNewborn = options.isNewborn;
     this.census = new Census(options.unit, options.site, options.peers);
     this.owners = new Owners(this.unit, this.peers, this.census, options.partition, this.header);
+    const { deployment, activeSite } = options;
+    this.sites = new Sites({ site: siteOf(this.unit), deployment, activeSite, header: this.header });
     this.relief = new Relief(this.census, options.hooks, options.preemptMillis, options.heartbeatMillis);
     this.term = (this.header[H_TERM] as number) >>> 0;
     this.owns = (this.header[H_OWNED] as number) > 0;
@@ -189,28 +208,11 @@ export class Roles implements Standing {
     if (this.role === ROLE_ACTIVE) this.claimDue(nowMicros);
   }
 
-  /** An operator orders this unit to give way to its mate. Returns ANSWER_*. */
-  switchOver(isForced: boolean, nowMicros: number): number {
-    return this.role === ROLE_ACTIVE ? this.relief.order(isForced, nowMicros) : ANSWER_NOT_ACTIVE;
-  }
-
-  /** An operator holds this unit back, for as long as it runs or until `resume`. An active one gives way first. Returns ANSWER_*. */
-  drain(isForced: boolean, nowMicros: number): number {
-    const health = this.health as Health;
-    if (this.census.isAlone) return ANSWER_NO_MATE;
-    if (this.role === ROLE_ACTIVE) {
-      const answer = this.relief.order(isForced, nowMicros);
-      if (answer !== ANSWER_DONE) return answer;
-    }
-    health.isDrained = true;
-    return ANSWER_DONE;
-  }
-
-  resume(): number {
-    const health = this.health as Health;
-    if (!health.isDrained) return ANSWER_NOT_DRAINED;
-    health.isDrained = false;
-    return ANSWER_DONE;
+  /** Gives all that this unit owns to `unit`: whoever owns a session may give it away. What it creates later carries another incarnation. */
+  giveAll(unit: number, nowMicros: number): void {
+    this.term = this.nextTerm();
+    this.header[H_TERM] = this.term;
+    this.applySuccession(this.owners.me, this.owners.wordOf(unit), this.term, nowMicros);
   }
 
   /** `unit`'s dataplane has ended: could its mate, perhaps this unit, take over at once? */
@@ -221,6 +223,10 @@ export class Roles implements Standing {
   /** Who decides for rows with this owner word: OWNER_* | unit << 8. */
   disposition(owner: number): number {
     return this.owners.disposition(owner);
+  }
+
+  get isActive(): boolean {
+    return this.role === ROLE_ACTIVE;
   }
 
   /** The unit that packets without a session ask: the twin's active, or 0. */
@@ -297,6 +303,7 @@ export class Roles implements Standing {
     const isLater = this.owners.learn(unit, view.getUint32(body + B_INCARNATION));
     this.members[unit * MEMBER_WORDS + M_HEALTH] = this.census.healthOf(unit);
     this.members[unit * MEMBER_WORDS + M_PRIORITY] = this.census.priorityOf(unit);
+    if (bodyBytes >= HEARTBEAT_BYTES && this.sites.hear(view.getUint32(body + B_SITE_TERM), view.getUint8(body + B_PASSIVE))) this.isNews = true;
     if (news === this.census.news && !isLater) return;
     this.tell(unit);
     this.owners.recompute();
@@ -306,7 +313,9 @@ export class Roles implements Standing {
     this.number = (this.number + 1) >>> 0;
     view.setUint32(body + B_NUMBER, this.number);
     view.setUint8(body + B_PRIORITY, this.priority);
+    view.setUint8(body + B_PASSIVE, this.sites.passive);
     view.setUint16(body + B_HEALTH, this.health?.value ?? 0);
+    view.setUint32(body + B_SITE_TERM, this.sites.term);
     this.census.relay(view, body);
   }
 

@@ -5,9 +5,11 @@
 //     └ true: this unit starts, or stood still for too long: discard what waits on the data ports
 
 import type { EventRing } from "../fastpath/events.ts";
+import { ORDER_RESUME_SITE } from "../fastpath/memory/orders.ts";
 import type { Tables } from "../fastpath/memory/tables.ts";
 import { type Admission, OWNER_ADOPT, OWNER_ELSEWHERE, type Partner } from "../fastpath/partner.ts";
 import type { SessionTable } from "../fastpath/sessions.ts";
+import { drop } from "../fastpath/verdicts.ts";
 import type { Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
 import { TICK_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
@@ -39,6 +41,8 @@ export interface TwinParts {
   readonly silentMonitored: () => number;
 }
 
+const DROP_SITE_PASSIVE = drop("site-passive");
+
 export class Twin implements Partner, RoleHooks {
   readonly membership: Membership;
   readonly exchange: Exchange;
@@ -47,6 +51,7 @@ export class Twin implements Partner, RoleHooks {
   /** Sites that may be making sessions now: both, unless the other is dead and its rows have been taken over. */
   sites: number;
   private readonly unit: number;
+  private readonly isWire: boolean;
   private readonly elsewhere: readonly number[];
   private mayHaveLost: boolean;
   private tickAtMicros = 0;
@@ -58,6 +63,7 @@ export class Twin implements Partner, RoleHooks {
     parts.entropy.fill(new Uint8Array(draw.buffer));
     this.asksFirst = plan.twin.firstPacket !== "none";
     this.unit = plan.unit;
+    this.isWire = plan.mode === "transparent";
     this.elsewhere = plan.twin.peers.filter((peer) => peer.site !== plan.site).map((peer) => peer.unit);
     this.sites = this.elsewhere.length === 0 ? 1 : 2;
     this.mayHaveLost = parts.hasLostRows || parts.isNewborn;
@@ -78,6 +84,7 @@ export class Twin implements Partner, RoleHooks {
     const roles: HandoffRoles & RejoinListener = this.membership.roles;
     this.exchange = new Exchange({
       peers: plan.twin.peers.map((peer) => peer.unit),
+      mates: plan.twin.peers.filter((peer) => peer.site === plan.site).map((peer) => peer.unit),
       sessions: parts.sessions,
       tables,
       events,
@@ -109,6 +116,8 @@ export class Twin implements Partner, RoleHooks {
   tick(nowMicros: number): void {
     this.membership.tick(nowMicros);
     this.sites = this.isOtherSiteLeft() ? 1 : 2;
+    // The active site is dead, to the last unit, and what it owned is ours.
+    if (this.sites === 1 && this.isPassive) this.membership.orders.obey(ORDER_RESUME_SITE, true, nowMicros);
     if (nowMicros < this.tickAtMicros) return;
     this.tickAtMicros = nowMicros + TICK_MILLIS * 1_000;
     this.exchange.tick(nowMicros);
@@ -137,11 +146,15 @@ export class Twin implements Partner, RoleHooks {
   // What the fastpath asks.
 
   get mayForward(): boolean {
-    return this.membership.roles.mayForward;
+    return this.membership.roles.mayForward && !(this.isWire && this.isPassive);
   }
 
   get silentReason(): number {
-    return this.membership.roles.silentReason;
+    return this.membership.roles.mayForward ? DROP_SITE_PASSIVE : this.membership.roles.silentReason;
+  }
+
+  get isPassive(): boolean {
+    return this.membership.roles.sites.isPassive;
   }
 
   disposition(owner: number): number {

@@ -89,6 +89,8 @@ function planFor(sessions: number): Plan {
       partition: "stop",
       priority: 100,
       preemptMillis: 0,
+      deployment: "active/active",
+      activeSite: 0,
       firstPacket: "none",
       monitored: [],
     },

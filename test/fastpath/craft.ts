@@ -100,6 +100,8 @@ export function plan(
       partition: "stop",
       priority: 100,
       preemptMillis: 0,
+      deployment: "active/active",
+      activeSite: 0,
       firstPacket: "query",
       monitored: [],
     },

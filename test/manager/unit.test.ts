@@ -205,7 +205,7 @@ test("a new manager replaces a dataplane that runs with another plan", async (t)
 test("the mailbox takes as many commands as it has slots, and says when it is full", async (t) => {
   const { tables, area } = setUp();
   area.memory = openedMemory(1, 1);
-  const put = () => tables.command(COMMAND_PEER_RESTARTING, 1, () => undefined);
+  const put = () => tables.command(COMMAND_PEER_RESTARTING, 1, 0, () => undefined);
   for (let k = 0; k < COMMANDS; k++) t.ok(put());
   t.notOk(put());
   t.equal(commandsIn(area.memory).length, COMMANDS);
@@ -216,7 +216,7 @@ test("the mailbox takes as many commands as it has slots, and says when it is fu
 test("commands for a dataplane that died are skipped by the next", async (t) => {
   const { tables, area } = setUp();
   area.memory = openedMemory(1, 1);
-  tables.command(COMMAND_STOP, 0, () => undefined);
+  tables.command(COMMAND_STOP, 0, 0, () => undefined);
   const reader = new CommandReader(mapTables(area.memory.buffer, SESSIONS));
   reader.skip();
   t.equal(reader.take(), 0);

@@ -12,6 +12,7 @@ import { EventReader } from "../../firmware/fastpath/events.ts";
 import { COUNTER_NAMES, mapTables, planRegions, STATE_NAMES, type Tables } from "../../firmware/fastpath/memory/tables.ts";
 import { ROW_WORDS, S_OWNER, S_STATE } from "../../firmware/fastpath/sessions.ts";
 import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
+import { TYPE_RARP } from "../../firmware/fastpath/wire/ethernet.ts";
 import { createPacketMemory, type FrameMemory } from "../../firmware/hal/packets.ts";
 import { NonceLedger, SimSealer } from "../../firmware/hal/sim/sealer.ts";
 import { FRAME_BYTES } from "../../firmware/limits.ts";
@@ -183,6 +184,8 @@ export class Stage {
         } else if (this.mode === "routed" && isNeighbourhood(frame)) {
           const answer = answerOf(frame);
           if (answer !== null) (unit.ports[number] as ArrayPort).waiting.push(answer);
+        } else if (typeOf(untagged(frame)) === TYPE_RARP) {
+          // A wire that tells bridges where its stations are.
         } else this.out[number === ZONE_PORT.one ? "one" : "three"].push(frame);
       }
     }

@@ -101,6 +101,7 @@ export interface MemberOptions extends Partial<Pick<MembershipOptions, "reaches"
   readonly isPrompt?: boolean;
   readonly priority?: number;
   readonly preemptMillis?: number;
+  readonly deployment?: "active/active" | "active/passive";
 }
 
 const H_INCARNATION = headerWord("incarnation");
@@ -140,6 +141,8 @@ export class MemberBrain implements Brain, RecordReceiver {
           partition: options.partition ?? "stop",
           priority: options.priority ?? 100,
           preemptMillis: options.preemptMillis ?? 0,
+          deployment: options.deployment ?? "active/active",
+          activeSite: 0,
           firstPacket: "query",
           monitored: [],
         },

@@ -2,7 +2,16 @@
 
 import { test } from "tap";
 import { HEALTH_BEHIND, HEALTH_MONITORED_SHIFT, HEALTH_PORTS_SHIFT, HEALTH_TWIN } from "../../firmware/fastpath/memory/health.ts";
-import { ANSWER_DONE, ANSWER_MATE_BEHIND, ANSWER_MATE_LAGS, ANSWER_NO_MATE, ANSWER_NOT_ACTIVE } from "../../firmware/fastpath/memory/orders.ts";
+import {
+  ANSWER_DONE,
+  ANSWER_MATE_BEHIND,
+  ANSWER_MATE_LAGS,
+  ANSWER_NO_MATE,
+  ANSWER_NOT_ACTIVE,
+  ORDER_DRAIN_UNIT,
+  ORDER_RESUME_UNIT,
+  ORDER_SWITCHOVER_UNIT,
+} from "../../firmware/fastpath/memory/orders.ts";
 import { OWNER_ADOPT, OWNER_ELSEWHERE } from "../../firmware/fastpath/partner.ts";
 import { ownerWord } from "../../firmware/fastpath/sessions.ts";
 import { PORT_DOWN, PORT_UP } from "../../firmware/hal/contracts.ts";
@@ -101,7 +110,7 @@ test("with preemption the preferred unit is given way to when it has been ready 
 
 test("who takes over from a living mate owns its sessions, and all four agree", async (t) => {
   const { wire, brain, roles } = four(5);
-  t.equal(brain(A1).roles.switchOver(false, now(wire, A1)), ANSWER_DONE);
+  t.equal(brain(A1).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, A1)), ANSWER_DONE);
   wire.run(100);
   t.same(roles(), [ROLE_STANDBY, ROLE_ACTIVE]);
   t.equal(brain(A1).roles.incarnation, 11, "what it creates later is its own again");
@@ -114,7 +123,7 @@ test("who takes over from a living mate owns its sessions, and all four agree", 
 test("a switchover and back: neither is active twice, and the gap is a few milliseconds", async (t) => {
   const { wire, brain, roles } = four(6);
   for (const from of [A1, A2, A1, A2]) {
-    t.equal(brain(from).roles.switchOver(false, now(wire, from)), ANSWER_DONE);
+    t.equal(brain(from).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, from)), ANSWER_DONE);
     let none = 0;
     let both = 0;
     for (let k = 0; k < 200; k++) {
@@ -130,27 +139,27 @@ test("a switchover and back: neither is active twice, and the gap is a few milli
 
 test("a switchover is refused while the mate lags, is behind or is not there; forced, it happens all the same", async (t) => {
   const { wire, brain, roles } = four(7);
-  t.equal(brain(A2).roles.switchOver(false, now(wire, A2)), ANSWER_NOT_ACTIVE);
+  t.equal(brain(A2).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, A2)), ANSWER_NOT_ACTIVE);
   brain(A1).lagMicros = 700_000;
-  t.equal(brain(A1).roles.switchOver(false, now(wire, A1)), ANSWER_MATE_LAGS);
+  t.equal(brain(A1).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, A1)), ANSWER_MATE_LAGS);
   brain(A1).lagMicros = 0;
   brain(A2).isBehind = true;
   wire.run(50);
-  t.equal(brain(A1).roles.switchOver(false, now(wire, A1)), ANSWER_MATE_BEHIND);
+  t.equal(brain(A1).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, A1)), ANSWER_MATE_BEHIND);
   wire.run(100);
   t.same(roles(), [ROLE_ACTIVE, ROLE_STANDBY]);
-  t.equal(brain(A1).roles.switchOver(true, now(wire, A1)), ANSWER_DONE);
+  t.equal(brain(A1).membership.orders.obey(ORDER_SWITCHOVER_UNIT, true, now(wire, A1)), ANSWER_DONE);
   wire.run(100);
   t.same(roles(), [ROLE_STANDBY, ROLE_ACTIVE]);
   wire.unit(A1).kill();
   wire.run(200);
-  t.equal(brain(A2).roles.switchOver(true, now(wire, A2)), ANSWER_NO_MATE);
+  t.equal(brain(A2).membership.orders.obey(ORDER_SWITCHOVER_UNIT, true, now(wire, A2)), ANSWER_NO_MATE);
 });
 
 test("a unit that gives way waits, silent, until its mate has its last rows, and no longer than its limit", async (t) => {
   const { wire, brain } = four(8);
   brain(A1).lagRows = 3;
-  brain(A1).roles.switchOver(false, now(wire, A1));
+  brain(A1).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, A1));
   wire.run(20);
   t.same([brain(A1).roles.role, brain(A1).roles.mayForward], [ROLE_ACTIVE, false]);
   brain(A1).lagRows = 0;
@@ -158,7 +167,7 @@ test("a unit that gives way waits, silent, until its mate has its last rows, and
   t.equal(brain(A1).roles.role, ROLE_STANDBY);
   wire.run(100);
   brain(A2).lagRows = 3;
-  brain(A2).roles.switchOver(false, now(wire, A2));
+  brain(A2).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, A2));
   wire.run(60);
   t.equal(brain(A2).roles.role, ROLE_STANDBY);
 });
@@ -166,7 +175,7 @@ test("a unit that gives way waits, silent, until its mate has its last rows, and
 test("a unit that gives way takes the role back when its mate dies meanwhile", async (t) => {
   const { wire, brain } = four(9);
   brain(A1).lagRows = 3;
-  brain(A1).roles.switchOver(false, now(wire, A1));
+  brain(A1).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, A1));
   wire.run(1);
   wire.unit(A2).kill();
   wire.run(400);
@@ -244,10 +253,10 @@ test("a unit that has not been given everything is not given way to, but takes o
 
 test("a drained unit gives way and stays back, until it is resumed", async (t) => {
   const { wire, brain, roles } = four(15, { [A1]: { priority: 200, preemptMillis: 1_000 }, [A2]: { preemptMillis: 1_000 } });
-  t.equal(brain(A1).roles.drain(false, now(wire, A1)), ANSWER_DONE);
+  t.equal(brain(A1).membership.orders.obey(ORDER_DRAIN_UNIT, false, now(wire, A1)), ANSWER_DONE);
   wire.run(5_000);
   t.same(roles(), [ROLE_STANDBY, ROLE_ACTIVE]);
-  t.equal(brain(A1).roles.resume(), ANSWER_DONE);
+  t.equal(brain(A1).membership.orders.obey(ORDER_RESUME_UNIT, false, now(wire, A1)), ANSWER_DONE);
   wire.run(2_000);
   t.same(roles(), [ROLE_ACTIVE, ROLE_STANDBY]);
 });
@@ -319,7 +328,7 @@ test("under loss, delay and reordering exactly one unit of the pair comes out ac
     const { wire, boot, brain, roles } = four(seed);
     for (const lane of wire.lanes())
       Object.assign(lane.faults, { lossRate: 0.2, duplicateRate: 0.1, corruptRate: 0.05, reorderRate: 0.2, reorderMicros: 20_000, jitterMicros: 2_000 });
-    brain(A1).roles.switchOver(true, now(wire, A1));
+    brain(A1).membership.orders.obey(ORDER_SWITCHOVER_UNIT, true, now(wire, A1));
     wire.run(300);
     const active = brain(A2).roles.role === ROLE_ACTIVE ? A2 : A1;
     wire.unit(active).kill();

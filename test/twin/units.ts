@@ -175,6 +175,8 @@ export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admis
   readonly caughtUpBy: number[] = [];
   readonly admitted: Admitted[] = [];
   twinActive = 0;
+  isActive = true;
+  readonly stations = null;
   rejoining = false;
   mtuBytes = 1_500;
   /** Transmit refuses everything while set. */
@@ -197,6 +199,7 @@ export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admis
     this.view = this.memory.view;
     this.exchange = new Exchange({
       peers,
+      mates: [],
       sessions: this.sessions,
       tables: this.tables,
       events: new EventRing(this.tables),

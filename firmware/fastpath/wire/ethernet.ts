@@ -13,6 +13,7 @@ export const ETHERNET_BYTES_LEAST = 60;
 
 export const TYPE_IPV4 = 0x0800;
 export const TYPE_ARP = 0x0806;
+export const TYPE_RARP = 0x8035;
 export const TYPE_VLAN = 0x8100;
 export const TYPE_IPV6 = 0x86dd;
 /** Local experimental EtherType 1: the twin's own frames. */

@@ -75,7 +75,18 @@ export function agreementHash(configuration: Configuration): string {
     gatewayMac(configuration, zone, k + 1),
     zone.gateway.addresses.map((text) => must(parsePrefix(text))).map((prefix) => [prefix.bytes, prefix.prefixBits]),
   ]);
-  const agreed = [system.name, sites, mode, zones, twin.partition, twin.firstPacket, twin.heartbeatMillis, twin.heartbeatMisses];
+  const agreed = [
+    system.name,
+    sites,
+    mode,
+    zones,
+    twin.partition,
+    twin.deployment,
+    twin.activeSite ?? sites[0],
+    twin.firstPacket,
+    twin.heartbeatMillis,
+    twin.heartbeatMisses,
+  ];
   return createHash("sha256").update(JSON.stringify(agreed)).digest("hex");
 }
 
@@ -163,6 +174,8 @@ function planTwin(configuration: Configuration, unit: Unit, secret: string): Pla
     heartbeatMisses: twin.heartbeatMisses,
     partition: twin.partition,
     priority: unit.priority,
+    deployment: twin.deployment,
+    activeSite: Math.max(0, configuration.sites.indexOf(twin.activeSite ?? "")),
     preemptMillis: (twin.preemptSeconds ?? 0) * 1_000,
     firstPacket: twin.firstPacket,
     monitored: twin.monitored.map((monitored) => ({ zone: zoneNumber(configuration, monitored.zone), address: must(parseAddress(monitored.address)) })),

@@ -139,6 +139,14 @@ const Twin = Type.Object(
       default: "stop",
       description: "What happens to the other site's flows while it is alive but not reached: dropped, or judged here.",
     }),
+    deployment: Type.Enum(["active/active", "active/passive"] as const, {
+      default: "active/active",
+      description:
+        "Both sites answer for the gateways and make sessions, or one does and the other stands by: it answers for no gateway, and hands what reaches it to the active one.",
+    }),
+    activeSite: Type.Optional(
+      Type.String({ pattern: SITE, description: "Of active/passive: the site that is active until the first switchover. Left out: the first of sites." }),
+    ),
     firstPacket: Type.Enum(["query", "hold", "none"] as const, {
       default: "query",
       description: "UDP and ICMP replies can outrun the session: ask the twin about first packets, hold them at the owner until it is replicated, or neither.",

@@ -1,0 +1,49 @@
+// Telling the neighbourhood where things are now: the gateways' and the site's addresses in routed mode, the stations behind each
+// wire in transparent mode. Said when a port comes up, and three times when this unit takes over: one announcement may be lost.
+
+import type { Neighbours } from "./neighbours.ts";
+import type { WireStations } from "./wire-stations.ts";
+import type { Zones } from "./zones.ts";
+
+/** From one announcement of a takeover to the next. */
+const AGAIN_MICROS = [200_000, 1_000_000] as const;
+
+export class Announcer {
+  private readonly zones: Zones;
+  private readonly neighbours: Neighbours;
+  private readonly stations: WireStations | null;
+  private said: number = AGAIN_MICROS.length;
+  private dueMicros = 0;
+
+  /** `stations`: in transparent mode. */
+  constructor(zones: Zones, neighbours: Neighbours, stations: WireStations | null) {
+    this.zones = zones;
+    this.neighbours = neighbours;
+    this.stations = stations;
+  }
+
+  /** This unit answers from now on for what others answered for. */
+  takeOver(nowMicros: number): void {
+    this.said = 0;
+    this.dueMicros = nowMicros + AGAIN_MICROS[0];
+    this.announce(-1);
+  }
+
+  /** Now and then, while this unit forwards. */
+  tick(nowMicros: number): void {
+    this.stations?.tick();
+    if (this.said === AGAIN_MICROS.length || nowMicros < this.dueMicros) return;
+    this.said++;
+    this.dueMicros = nowMicros + (AGAIN_MICROS[this.said] ?? 0);
+    this.announce(-1);
+  }
+
+  /** What lies on a port, by number; -1: on all. */
+  announce(port: number): void {
+    if (this.stations !== null) {
+      if (port === -1) this.stations.announceAll();
+      return;
+    }
+    for (let entry = 0; entry < this.zones.count; entry++) if (port === -1 || this.zones.port[entry] === port) this.neighbours.announce(entry);
+  }
+}
