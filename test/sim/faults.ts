@@ -34,6 +34,9 @@ export const FAULT_KINDS = [
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/** Those that are not about a twin: for a unit by itself. */
+export const LONE_KINDS: readonly FaultKind[] = ["data-noise", "crash-keep", "crash-lose", "crash-torn", "stall", "port-down", "port-gone", "flood"];
+
 export interface Fault {
   readonly kind: FaultKind;
   readonly atMillis: number;
@@ -56,9 +59,10 @@ export interface FaultPlan {
 export function drawFaults(random: Random, plan: FaultPlan): Fault[] {
   const faults: Fault[] = [];
   for (let k = 0; k < plan.count; k++) {
-    const kind = random.pick(plan.kinds);
-    const lastsMillis = Math.ceil(durationOf(kind, random));
-    faults.push({ kind, atMillis: random.below(plan.untilMillis), lastsMillis, unit: random.pick(plan.units), detail: random.word() });
+    const draw = random.fork(String(k));
+    const kind = draw.pick(plan.kinds);
+    const lastsMillis = Math.ceil(durationOf(kind, draw));
+    faults.push({ kind, atMillis: draw.below(plan.untilMillis), lastsMillis, unit: draw.pick(plan.units), detail: draw.word() });
   }
   return faults.sort((one, other) => one.atMillis - other.atMillis);
 }
@@ -75,6 +79,13 @@ export function describeFault({ kind, atMillis, lastsMillis, unit, detail }: Fau
   return `${String(atMillis).padStart(6)} ms  ${kind} ${unit} for ${lastsMillis} ms, detail ${detail}`;
 }
 
+/** Reads what `describeFault` writes; throws when it cannot. */
+export function parseFault(text: string): Fault {
+  const [, at, kind, unit, lasts, detail] = /^\s*(\d+) ms {2}([a-z-]+) (\w+) for (\d+) ms, detail (\d+)$/.exec(text) ?? [];
+  if (!FAULT_KINDS.includes(kind as FaultKind)) throw new Error(`this is not a fault: ${text}`);
+  return { kind: kind as FaultKind, atMillis: Number(at), lastsMillis: Number(lasts), unit: unit as string, detail: Number(detail) };
+}
+
 /** Frames of the twin that an attacker remembers. */
 const REMEMBERED = 128;
 
@@ -83,6 +94,8 @@ export class FaultInjector {
   /** Called just before a unit loses its memory. */
   onLoss: ((unit: SimUnit) => void) | null = null;
   forged = 0;
+  /** How often each kind has struck. */
+  readonly injected = new Map<FaultKind, number>();
   private readonly random: Random;
   private readonly remembered: Uint8Array[] = [];
   private readonly ends: (() => void)[] = [];
@@ -118,6 +131,7 @@ export class FaultInjector {
     this.picture.world.note(`fault: ${describeFault(fault).trim()}`);
     const unit = this.picture.unit(fault.unit);
     BEGIN[fault.kind](this, fault, unit);
+    this.injected.set(fault.kind, (this.injected.get(fault.kind) ?? 0) + 1);
   }
 
   /** Both ends of every stretched LAN, or the unit's own data cables where sites share none. */

@@ -1,38 +1,30 @@
-// One seed, one story: a picture with settings drawn from the seed, hosts at work, faults, healing, and then the account.
+// Tells a story (story.ts): a picture, hosts at work, faults, healing, and then the account.
 //
 //   start ── work and faults ── endAll ── work ends ── quiet ── invariants.afterHealing
 
 import { COUNTER_NAMES, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
 import { STATE_TOMBSTONE } from "../../firmware/fastpath/sessions.ts";
 import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
-import { Random } from "../../firmware/hal/sim/random.ts";
-import { describeFault, drawFaults, FAULT_KINDS, type Fault, FaultInjector, type FaultKind } from "./faults.ts";
+import { Coverage, eventsOf } from "./coverage.ts";
+import { type Fault, FaultInjector, type FaultKind } from "./faults.ts";
 import { describeRow, Invariants, memberState, notOlder, rowsOf, wordOf } from "./invariants.ts";
-import { Picture, type PictureOptions, unitsOf } from "./picture.ts";
+import { Picture } from "./picture.ts";
 import { PolicyOracle } from "./policy-oracle.ts";
 import type { Transfer } from "./services.ts";
+import { type Story, WORK_MILLIS } from "./story.ts";
 import type { Builder, SimUnit } from "./unit.ts";
 import { Workload } from "./workload.ts";
 import { Violation } from "./world.ts";
 
-export interface SimulationOptions {
+export interface TellOptions {
   readonly build: Builder;
-  readonly seed: number;
-  /** Only faults of these kinds; all when absent. */
-  readonly kinds?: readonly FaultKind[];
-  /** Instead of settings drawn from the seed. */
-  readonly settings?: Partial<PictureOptions>;
-  readonly faults?: readonly Fault[];
   readonly workMillis?: number;
   readonly onNote?: (line: string) => void;
 }
 
 export interface SimulationResult {
-  readonly seed: number;
   /** "" when everything held. */
   readonly failure: string;
-  readonly settings: string;
-  readonly faults: readonly string[];
   /** Last lines of the trace, when it failed. */
   readonly trace: readonly string[];
   readonly hash: string;
@@ -42,46 +34,55 @@ export interface SimulationResult {
   readonly answered: number;
   readonly excused: number;
   readonly packets: number;
+  /** How often each kind of fault struck, and how often units counted or noted each thing. */
+  readonly injected: ReadonlyMap<FaultKind, number>;
+  readonly covered: ReadonlyMap<string, number>;
 }
 
-const WORK_MILLIS = 8_000;
 const DRAIN_MILLIS = 120_000;
 const QUIET_MILLIS = 6_000;
 const WATCH_MILLIS = 100;
-const SHORT_IDLE = { tcpOpening: 5_000, tcpClosing: 3_000, udpOneWay: 3_000, udpBothWays: 4_000, icmpQuery: 3_000, tcpReset: 2_000 };
 const ROWS_SHOWN = 40;
+const EVENTS_SHOWN = 80;
+const TOLD_EVENTS: ReadonlySet<string> = new Set([
+  "started",
+  "peer-associated",
+  "peer-lost",
+  "peer-dead",
+  "peer-partitioned",
+  "peer-alive",
+  "role-changed",
+  "succession",
+  "adopted",
+  "rejoin-begin",
+  "rejoin-end",
+  "loop-gap",
+  "gives-way",
+  "sweep-begin",
+  "sweep-end",
+]);
 const TRACE_LINES = 120;
 
-export function simulate(options: SimulationOptions): SimulationResult {
-  const random = new Random(options.seed, "simulation");
-  const count = random.between(1, 12);
-  const drawn = drawSettings(random);
-  const units = unitsOf({ ...drawn, ...options.settings });
-  const untilMillis = options.workMillis ?? WORK_MILLIS;
-  const faults = options.faults ?? drawFaults(random.fork("faults"), { count, untilMillis, kinds: options.kinds ?? FAULT_KINDS, units });
-  // A flood fills tables; with the default timers they would stay full for minutes.
-  const flooded = faults.some(({ kind }) => kind === "flood") ? { idleMillis: SHORT_IDLE } : {};
-  const settings = { ...drawn, ...flooded, ...options.settings };
-  const picture = new Picture(options.seed, { ...settings, build: options.build });
+/** Tells a story and says how it went. */
+export function simulate(story: Story, { build, workMillis = WORK_MILLIS, onNote }: TellOptions): SimulationResult {
+  const picture = new Picture(story.seed, { ...story.settings, build });
   const { world } = picture;
-  world.trace.onNote = options.onNote ?? null;
-  const workload = new Workload(picture, { everyMillis: random.between(10, 150), downloadBytesMost: random.between(10_000, 600_000) });
+  world.trace.onNote = onNote ?? null;
+  const workload = new Workload(picture, story.work);
   const injector = new FaultInjector(picture);
   const oracle = new PolicyOracle(world);
   const losses = new Losses(picture, workload);
+  const coverage = new Coverage(picture);
   injector.onLoss = (unit) => losses.before(unit);
   let failure = "";
   try {
-    tell(picture, workload, injector, faults, losses, options.workMillis ?? WORK_MILLIS);
+    tell(picture, workload, injector, story.faults, losses, workMillis);
     if (oracle.forbidden === 0 && workload.forbidden.length > 5) world.violate("the oracle saw no forbidden packet: it does not look");
   } catch (error) {
     failure = error instanceof Violation ? error.message : String((error as Error).stack);
   }
   return {
-    seed: options.seed,
     failure,
-    settings: JSON.stringify(settings),
-    faults: faults.map(describeFault),
     trace: failure === "" ? [] : [...world.trace.tail(TRACE_LINES), ...picture.units.flatMap(accountOf)],
     hash: world.trace.hash,
     virtualMillis: world.schedule.nowMicros / 1_000,
@@ -90,18 +91,8 @@ export function simulate(options: SimulationOptions): SimulationResult {
     answered: workload.exchanges.filter(({ answers }) => answers > 0).length,
     excused: losses.excused.size,
     packets: world.tracker.arrived,
-  };
-}
-
-function drawSettings(random: Random): Partial<PictureOptions> {
-  return {
-    mode: random.chance(0.25) ? "transparent" : "routed",
-    partition: random.chance(0.5) ? "stop" : "local",
-    firstPacket: random.pick(["query", "hold", "none"]),
-    sessions: random.pick([1_024, 2_048]),
-    distanceMicros: Math.round(50 * 100 ** random.fraction()),
-    twinMtuBytes: random.pick([1_500, 1_600]),
-    ...(random.chance(0.5) && { idleMillis: SHORT_IDLE }),
+    injected: injector.injected,
+    covered: coverage.sum(),
   };
 }
 
@@ -139,13 +130,15 @@ function tell(picture: Picture, workload: Workload, injector: FaultInjector, fau
   invariants.afterHealing();
 }
 
-/** A unit's rows and counters, for the end of a failed story. */
+/** A unit's events, counters and rows, for the end of a failed story. */
 function accountOf(unit: SimUnit): string[] {
-  const counters = unit.tables?.counters.f;
-  if (counters === undefined) return [`${unit.name} has no tables`];
+  const { tables } = unit;
+  if (tables === null) return [`${unit.name} has no tables`];
   const names = [...DROP_NAMES, ...COUNTER_NAMES];
-  const counted = names.flatMap((name, row) => ((counters[row] ?? 0) === 0 ? [] : [`${name} ${counters[row]}`]));
-  return [`${unit.name}: ${counted.join(", ")}`, ...rowsOf(unit).slice(0, ROWS_SHOWN).map(describeRow)];
+  const counted = names.flatMap((name, row) => ((tables.counters.f[row] ?? 0) === 0 ? [] : [`${name} ${tables.counters.f[row]}`]));
+  const events = eventsOf(tables).filter(({ name }) => TOLD_EVENTS.has(name));
+  const told = events.map(({ name, atMicros, other, value }) => `${unit.name} ${unit.worldMillis(atMicros).toFixed(0)} ms: ${name} ${other} ${value}`);
+  return [...told.slice(-EVENTS_SHOWN), `${unit.name}: ${counted.join(", ")}`, ...rowsOf(unit).slice(0, ROWS_SHOWN).map(describeRow)];
 }
 
 function describeTransfer(transfer: Transfer): string {

@@ -76,6 +76,8 @@ export class SimUnit {
   starts = 0;
   /** When rows that it had held were last lost to it. */
   rowsLostMicros = 0;
+  /** Sees the tables once more before they are gone. */
+  onMemoryLost: ((tables: Tables) => void) | null = null;
   breaths = 0;
   private readonly world: World;
   private readonly build: Builder;
@@ -118,6 +120,11 @@ export class SimUnit {
     return this.clock.nowMicros();
   }
 
+  /** The world's time at which this unit's clock showed `micros`, in milliseconds. */
+  worldMillis(micros: number): number {
+    return (this.world.schedule.nowMicros - (this.nowMicros() - micros)) / 1_000;
+  }
+
   /** Starts the dataplane; adopts what the memory holds. */
   start(): void {
     if (this.life !== null) throw new Error(`${this.name} runs already`);
@@ -157,6 +164,7 @@ export class SimUnit {
     this.next?.cancel();
     this.next = null;
     if (losesMemory) {
+      if (this.tables !== null) this.onMemoryLost?.(this.tables);
       this.storage.lose();
       // Without power its links are down, and the switches forget who was there.
       for (const [number, attachment] of this.attachments.entries()) (this.segments[number] as Segment).linkDown(attachment);
