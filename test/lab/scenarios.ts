@@ -61,7 +61,8 @@ interface Replies {
   readonly judgedByB1: number;
 }
 
-const MISSED = "SELECT sum(receive_missed) FROM live_ports";
+/** Frames that found a port's receive ring full. */
+export const MISSED = "SELECT sum(receive_missed) FROM live_ports";
 
 const DISCARDED = "SELECT sum(value) FROM counters WHERE name IN ('backlog-discarded', 'rejoining')";
 
