@@ -21,6 +21,7 @@ import { checkDevices, findPorts } from "./manager/devices.ts";
 import { type Front, startFront } from "./manager/front.ts";
 import { createLog, formatJson, formatText, type Happening, type Log } from "./manager/log.ts";
 import { createMachine } from "./manager/machine.ts";
+import { openOrderDesk } from "./manager/orders.ts";
 import { openPeerLink } from "./manager/peers/link.ts";
 import { GREETING_MILLIS, Notices } from "./manager/peers/notices.ts";
 import { type Places, placesOf } from "./manager/places.ts";
@@ -196,6 +197,7 @@ async function run(given: Arguments, board: Board, plan: Plan, places: Places): 
   const manager: UnitManager = new UnitManager({ log, machine, tables, announceRestart: () => peers?.announceRestart() });
   const peers = connectPeers(plan, log, (unit) => manager.peerRestarting(unit));
 
+  const orders = openOrderDesk(places.ordersFile, (order, isForced) => manager.order(order, isForced));
   let serial: SerialConsole | undefined;
   const signalled = new Promise<void>((stop) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
@@ -206,6 +208,7 @@ async function run(given: Arguments, board: Board, plan: Plan, places: Places): 
   front = startFront({ board, tables, log, data: directory.data, sysfs: SYSFS, machine });
   await signalled;
   front.stopFeeding();
+  orders.close();
   await manager.stop();
   await serial?.close(); // After what carries traffic: a device may take its time to send the rest.
   front.stop();

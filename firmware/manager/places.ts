@@ -14,6 +14,8 @@ export interface Places {
   /** The unit's own directory. */
   readonly directory: string;
   readonly planFile: string;
+  /** Socket that operators' orders come by (orders.ts). */
+  readonly ordersFile: string;
   /** What must outlive a reboot: the store's database, the incarnation. */
   readonly dataDirectory: string;
   /** Name of the shared memory; the file lies in MEMORY_DIRECTORY. */
@@ -30,6 +32,7 @@ export function placesOf(unit: string, asked: string | undefined, environment: R
   return {
     directory,
     planFile: join(directory, "plan.json"),
+    ordersFile: join(directory, "orders"),
     dataDirectory: join(directory, "data"),
     memoryName,
     memoryFile: join(MEMORY_DIRECTORY, memoryName),

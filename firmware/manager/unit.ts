@@ -8,7 +8,8 @@
 // A dead manager costs nothing: dataplane and store go on. The next manager finds a dataplane that runs with the same
 // plan and keeps it; one with another plan is stopped and replaced, and its rows are adopted.
 
-import { COMMAND_PEER_RESTARTING, COMMAND_STOP } from "../fastpath/memory/tables.ts";
+import { ANSWER_NAMES, type AnswerName, ORDER_NAMES, type OrderName } from "../fastpath/memory/orders.ts";
+import { COMMAND_DISK, COMMAND_ORDER, COMMAND_PEER_RESTARTING, COMMAND_STOP } from "../fastpath/memory/tables.ts";
 import { type Child, Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { UnitTables } from "./tables.ts";
@@ -17,6 +18,9 @@ import type { UnitTables } from "./tables.ts";
 const DATAPLANE_GRACE_MILLIS = 2_000;
 /** Time for the store to write a last checkpoint. */
 const STORE_GRACE_MILLIS = 5_000;
+/** How long the dataplane has for its answer to an order: its tick is 5 ms. */
+const ANSWER_LOOK_MILLIS = 5;
+const ANSWER_LOOKS = 200;
 const READY_LOOK_MILLIS = 20;
 /** A dataplane that has not opened its ports by then is worth a line. */
 const READY_SLOW_MILLIS = 5_000;
@@ -53,6 +57,8 @@ export class UnitManager {
   private readonly options: UnitManagerOptions;
   private callOffLook: () => void = () => undefined;
   private reserved = 0;
+  /** The store could not be kept alive. */
+  private isDiskAiling = false;
 
   constructor(options: UnitManagerOptions) {
     this.options = options;
@@ -71,7 +77,11 @@ export class UnitManager {
       spawn: () => machine.spawnStore(),
       nowMillis: () => machine.nowMillis(),
       onCrash: () => undefined,
-      onFailed: () => log.note("warning", "store-absent", "Traffic passes; checkpoints and the event log are not written."),
+      onFailed: () => {
+        log.note("warning", "store-absent", "Traffic passes; checkpoints and the event log are not written.");
+        this.isDiskAiling = true;
+        this.tellDisk();
+      },
     });
   }
 
@@ -100,6 +110,25 @@ export class UnitManager {
   /** A peer's manager says that its dataplane exited and is being restarted. */
   peerRestarting(unit: number): void {
     this.command(COMMAND_PEER_RESTARTING, unit);
+  }
+
+  /** An operator's order. Resolves with the dataplane's answer, `pending` when it gives none. */
+  async order(order: OrderName, isForced: boolean): Promise<AnswerName> {
+    const { log, machine, tables } = this.options;
+    const sequence = tables.command(COMMAND_ORDER, ORDER_NAMES.indexOf(order), isForced ? 1 : 0, () => machine.ringDoorbell());
+    let code = 0;
+    for (let look = 0; sequence !== 0 && code === 0 && look < ANSWER_LOOKS; look++) {
+      await new Promise<void>((resolve) => machine.setTimer(resolve, ANSWER_LOOK_MILLIS));
+      code = tables.answerTo(sequence);
+    }
+    const answer = ANSWER_NAMES[code] ?? "unknown-order";
+    log.note("notice", "order", `An operator ordered ${order}${isForced ? ", forced" : ""}: ${answer}.`, { order, isForced, answer });
+    return answer;
+  }
+
+  /** A unit whose store cannot write is less healthy than its mate; each dataplane has to be told. */
+  private tellDisk(): void {
+    if (this.isDiskAiling) this.command(COMMAND_DISK, 1);
   }
 
   /** Stops both; resolves when they are gone. The dataplane detaches its ports cleanly; then the store writes what it left. */
@@ -154,6 +183,7 @@ export class UnitManager {
     const lookAgain = (): void => {
       const millis = Math.round((machine.monotonicMicros() - since) / 1_000);
       if (tables.isOpen(since)) {
+        this.tellDisk();
         const incarnation = tables.incarnation();
         const adopted = incarnation !== this.reserved;
         const rows = adopted ? `adopted its tables with ${tables.sessionsLive()} sessions` : "started with empty tables";

@@ -118,7 +118,8 @@ test("what is drawn is only what changed", (t) => {
 
 test("Tab completes commands and options from their one declaration", (t) => {
   t.same(complete("sess"), { insert: "ions ", candidates: [] });
-  t.same(complete("s"), { insert: "", candidates: ["status", "sessions"] });
+  t.same(complete("s"), { insert: "", candidates: ["status", "sessions", "switchover"] });
+  t.same(complete("switchover u"), { insert: "nit ", candidates: [] });
   t.same(complete("ne"), { insert: "ighbours ", candidates: [] });
   t.same(complete("help se"), { insert: "ssions ", candidates: [] });
   t.same(complete("sessions --wh"), { insert: "ere ", candidates: [] });

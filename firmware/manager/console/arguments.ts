@@ -14,9 +14,21 @@ export const COMMANDS = {
   neighbours: "ARP and ND",
   rules: "the rules and how often each decided",
   banner: "who this is, its role, the twin and the alarms, as the serial line greets",
+  switchover: "hands over: of the unit to its mate, of the site to the other site",
+  drain: "hands over and stays back, until it is resumed",
+  resume: "ends a drain",
   panel: "the front panel's lamps, what they mean and what to do, and why the appliance was started last",
 } as const;
 export type CommandName = keyof typeof COMMANDS;
+
+/** Commands that say of what: their second word. */
+export const OBJECTS = ["unit", "site"] as const;
+const TAKES_OBJECT: readonly string[] = ["switchover", "drain", "resume"] satisfies readonly CommandName[];
+
+/** Is it an order: a command that changes something, and says of what? */
+export function isOrder(command: string): boolean {
+  return TAKES_OBJECT.includes(command);
+}
 
 interface Option {
   /** Word for its value; empty when it takes none. */
@@ -33,6 +45,7 @@ export const OPTIONS = {
   order: { takes: "SQL", help: 'sorted by it, such as "bytes DESC"', shellOnly: false },
   limit: { takes: "N", help: "at most N rows", shellOnly: false },
   all: { takes: "", help: "ended sessions, counters at 0 and unused rows too; events: the whole log, also of earlier runs", shellOnly: false },
+  force: { takes: "", help: "switchover and drain: also while replicas lag, though sessions may be lost", shellOnly: false },
   "run-dir": { takes: "DIR", help: "the unit's own directory (else TWINWALL_RUN/A1, else /run/twinwall/A1)", shellOnly: true },
 } as const satisfies Readonly<Record<string, Option>>;
 export type OptionName = keyof typeof OPTIONS;
@@ -47,10 +60,21 @@ export interface Request {
   readonly where: string | undefined;
   readonly order: string | undefined;
   readonly limit: number | undefined;
+  /** Of orders: what it is about. */
+  readonly object: (typeof OBJECTS)[number] | undefined;
+  readonly force: boolean;
 }
 
 /** Codes are stable; they stand in front of the message. */
-export type UsageCode = "missing-command" | "unknown-command" | "wrong-option" | "wrong-value" | "too-many-words" | "missing-unit" | "wrong-unit";
+export type UsageCode =
+  | "missing-object"
+  | "missing-command"
+  | "unknown-command"
+  | "wrong-option"
+  | "wrong-value"
+  | "too-many-words"
+  | "missing-unit"
+  | "wrong-unit";
 
 export class UsageError extends Error {
   readonly code: UsageCode;
@@ -111,6 +135,9 @@ export function parseRequest(list: readonly string[]): Request | undefined {
   const known = Object.keys(COMMANDS).join(", ");
   if (command === undefined) throw new UsageError("missing-command", `Which command? One of ${known}.`);
   if (!Object.hasOwn(COMMANDS, command)) throw new UsageError("unknown-command", `There is no command "${command}". Commands: ${known}.`);
+  const object = isOrder(command) ? OBJECTS.find((word) => word === more[0]) : undefined;
+  if (isOrder(command) && object === undefined) throw new UsageError("missing-object", `Of what? ${command} unit, or ${command} site.`);
+  if (object !== undefined) more.shift();
   if (more.length > 0) throw new UsageError("too-many-words", `One command at a time: "${more.join(" ")}" is too much.`);
   if (values.unit === undefined) throw new UsageError("missing-unit", "Which unit? Say --unit A1.");
   if (!/^[A-Za-z0-9-]+$/.test(values.unit)) throw new UsageError("wrong-unit", `"${values.unit}" is not a unit's name.`);
@@ -123,5 +150,7 @@ export function parseRequest(list: readonly string[]): Request | undefined {
     where: values.where,
     order: values.order,
     limit: limitOf(values.limit),
+    object,
+    force: values.force === true,
   };
 }

@@ -15,22 +15,24 @@ import { type CommandName, parseRequest, type Request, USAGE, UsageError } from 
 import { banner, bannerWithout, identityOfPlanFile } from "./banner.ts";
 import { events, loggedEvents } from "./events.ts";
 import { counters, members, neighbours, ports, rules } from "./lists.ts";
+import { order } from "./orders.ts";
 import { panel } from "./panel.ts";
 import type { Answer, Context } from "./query.ts";
 import { sessions } from "./sessions.ts";
 import { status } from "./status.ts";
 import { SCREEN_COLOURS, SCREEN_COLUMNS, type Screen } from "./table.ts";
 
-const ANSWERS: Readonly<Record<Exclude<CommandName, "banner" | "panel">, (context: Context) => Answer | Promise<Answer>>> = {
-  status,
-  sessions,
-  counters,
-  events,
-  ports,
-  members,
-  neighbours,
-  rules,
-};
+const ANSWERS: Readonly<Record<Exclude<CommandName, "banner" | "panel" | "switchover" | "drain" | "resume">, (context: Context) => Answer | Promise<Answer>>> =
+  {
+    status,
+    sessions,
+    counters,
+    events,
+    ports,
+    members,
+    neighbours,
+    rules,
+  };
 
 /** What the process is given; a test gives its own. */
 export interface Surroundings {
@@ -102,6 +104,11 @@ async function answer(request: Request, surroundings: Surroundings): Promise<num
     if (existsSync(places.memoryFile)) openLive(places.memoryFile).close(); // Throws when it is another version's.
     tell(panel(places, request.unit), request, surroundings);
     return 0;
+  }
+  if (request.command === "switchover" || request.command === "drain" || request.command === "resume") {
+    const result = await order(request, places.ordersFile);
+    tell(result.answer, request, surroundings);
+    return result.isDone ? 0 : 1;
   }
   const names = namesOfPlanFile(places.planFile);
   const database = openLive(places.memoryFile, names);

@@ -1,7 +1,7 @@
 // What a line at the console means: its words, what may come next, and help for that place. All of it derives from the declaration in
 // arguments.ts; the console's own word is `help`.
 
-import { COMMANDS, type CommandName, commandLines, OPTIONS, type OptionName, optionLines, spelled, UsageError } from "./arguments.ts";
+import { COMMANDS, type CommandName, commandLines, isOrder, OBJECTS, OPTIONS, type OptionName, optionLines, spelled, UsageError } from "./arguments.ts";
 
 export const HELP = "help";
 const OWN = { [HELP]: "this; also ? at any place, and Tab completes" } as const;
@@ -67,6 +67,7 @@ function placeAt(line: string): Place {
   if (open !== "") return { choices: [], begun, option: undefined };
   if (before.length === 0) return { choices: FIRST_WORDS, begun, option: undefined };
   if (before[0] === HELP) return { choices: before.length === 1 ? Object.keys(COMMANDS) : [], begun, option: undefined };
+  if (before.length === 1 && isOrder(before[0] as string)) return { choices: OBJECTS, begun, option: undefined };
   const choices = OPTION_NAMES.map((name) => `--${name}`).filter((spelling) => !before.includes(spelling));
   return { choices: Object.hasOwn(COMMANDS, before[0] as string) ? choices : [], begun, option: undefined };
 }
@@ -104,6 +105,7 @@ function ownLines(): string[] {
 export function helpAt(line: string): readonly string[] {
   const { choices, begun, option } = placeAt(line);
   if (option !== undefined) return [`  ${spelled(option)}: ${OPTIONS[option].help}`];
+  if (choices === OBJECTS) return OBJECTS.filter((word) => word.startsWith(begun)).map((word) => `  ${word}`);
   const starts = (described: string): boolean => described.trimStart().startsWith(begun);
   const lines =
     choices === FIRST_WORDS ? [...commandLines(), ...ownLines()] : choices.some((choice) => choice.startsWith("--")) ? optionLines(true) : commandLines();
