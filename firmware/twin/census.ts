@@ -72,9 +72,10 @@ export class Census {
     this.liveness = liveness;
   }
 
-  /** A new start of the unit: its heartbeats are numbered anew. */
+  /** A new start of the unit: its heartbeats are numbered anew, and it rejoins, whatever it was before. */
   restarted(unit: number): void {
     this.numbers[unit] = 0;
+    this.roles[unit] = ROLE_REJOINING;
   }
 
   /** Takes in a heartbeat of `unit`; false when a later one was heard already. `isNews`: its role or term is another one now. */
@@ -228,9 +229,13 @@ export class Census {
     return own.role === ROLE_ACTIVE || isBest ? ROLE_ACTIVE : ROLE_STANDBY;
   }
 
-  /** The one unit that succeeds `unit`, as far as we can see; 0 = nobody yet. `role`: our own. */
+  /**
+   * The one unit that succeeds `unit`, as far as we can see; 0 = nobody yet. `role`: our own. A unit that is back, and its site's active
+   * one again, has lost what its earlier incarnation had: then it is for the other site.
+   */
   heirOf(unit: number, role: number, nowMicros: number): number {
     const site = this.siteOf(unit);
+    const isBack = this.roles[unit] === ROLE_ACTIVE && this.isAlive(unit);
     let mate = 0;
     let other = 0;
     for (let candidate = 1; candidate < UNITS; candidate = (candidate + 1) | 0) {
@@ -239,7 +244,7 @@ export class Census {
       const isMate = this.siteOf(candidate) === site;
       const isActive = (isMe ? role : this.roles[candidate]) === ROLE_ACTIVE;
       // A mate that is there but not active yet will be.
-      if (isMate && !isActive && (isMe || this.isThere(candidate, nowMicros))) return 0;
+      if (isMate && !isActive && !isBack && (isMe || this.isThere(candidate, nowMicros))) return 0;
       if (!isActive || !(isMe || this.isAlive(candidate))) continue;
       if (isMate) mate = candidate;
       else other = candidate;
