@@ -141,6 +141,9 @@ export const DIGEST_MILLIS = 500;
 /** Rows sent to one peer in a breath, and rows that a walk over the table looks at in a breath: each well below 1 ms. */
 export const ROWS_SENT_PER_BREATH = 256;
 export const ROWS_SCANNED_PER_BREATH = 4_096;
+/** Replicas that a succession left behind are offered to the successor after this, when it has had time to rewrite them; and again after that. */
+export const ESTATE_OFFER_MILLIS = 1_500;
+export const ESTATE_AGAIN_MILLIS = 1_000;
 /** Acknowledgements that wait for the end of the breath, per peer; what exceeds them is sent again by the owner. */
 export const ACKNOWLEDGEMENTS = 4_096;
 /** A row is sent again when it was not acknowledged within four round trips, at least this; without a known round trip, this times five. */

@@ -10,6 +10,7 @@ import type { Admission } from "../fastpath/partner.ts";
 import { ROW_WORDS, S_OWNER, type SessionTable } from "../fastpath/sessions.ts";
 import type { PacketMemory } from "../hal/contracts.ts";
 import { TOMBSTONE_SHARE, UNITS } from "../limits.ts";
+import { Estates } from "./estates.ts";
 import {
   type Channel,
   RECORD_CAUGHT_UP,
@@ -74,6 +75,7 @@ export class Exchange implements RecordReceiver {
   private readonly proof: Proof;
   private readonly rejoin: Rejoin;
   private readonly ownership: Ownership;
+  private readonly estates: Estates;
   private readonly stations: Stations;
   private readonly differing = new Int32Array(BUCKET_WORDS);
   private nowMicros = 0;
@@ -94,6 +96,7 @@ export class Exchange implements RecordReceiver {
     this.proof = new Proof(sessions, this.journal, this.sweeps, channel, events, tables);
     this.rejoin = new Rejoin(sessions, this.journal, this.sweeps, this.proof, channel, parts.roles, parts.draw);
     this.ownership = new Ownership(sessions, parts.roles, events, tables);
+    this.estates = new Estates(sessions, this.journal, parts.roles);
     this.stations = new Stations(channel, parts.mates);
     this.handoff = new Handoff(sessions, this.replicas, parts.roles, channel, parts.packets, tables);
   }
@@ -155,6 +158,7 @@ export class Exchange implements RecordReceiver {
     this.proof.reset(unit, this.nowMicros);
     this.rejoin.lost(unit);
     this.sweeps.bulk(unit, this.nowMicros);
+    this.estates.look(this.nowMicros);
   }
 
   lost(unit: number): void {
@@ -188,6 +192,7 @@ export class Exchange implements RecordReceiver {
     if (unit === this.sessions.unit) {
       if (next !== 0) this.displaced(next);
     } else if (successor === this.sessions.unit) this.ownership.succeed(unit);
+    else this.estates.look(this.nowMicros);
   }
 
   /** Once per breath, after the batch: walks, answers, rows. */
@@ -195,6 +200,7 @@ export class Exchange implements RecordReceiver {
     this.nowMicros = nowMicros;
     if (this.journal.overflowed) this.sweepAll();
     this.ownership.step(nowMicros);
+    this.estates.step(nowMicros);
     this.sweeps.step(nowMicros);
     this.rejoin.step(nowMicros);
     this.replication.flush(nowMicros);

@@ -137,7 +137,8 @@ export class Link implements Channel, Opened {
   private readonly linked = new Uint8Array(UNITS);
   private readonly isFresh = new Uint8Array(UNITS);
   private readonly helloDue = new Float64Array(UNITS);
-  private readonly answerDue = new Float64Array(UNITS);
+  /** By unit and path: the path by which a greeting came first may carry nothing back. */
+  private readonly answerDue = new Float64Array(UNITS * PATHS);
   private readonly keyReady = new Int32Array(UNITS).fill(-1);
 
   /** Throws when the secret is too short or there is no twin port. */
@@ -281,8 +282,9 @@ export class Link implements Channel, Opened {
     // It answered a challenge of this moment: that proves life on this path.
     if (isAccepted) this.paths.heard(unit, path, this.nowMicros);
     if (isAccepted) this.begin(association, this.view.getUint32(body + H_INCARNATION), this.view.getUint32(body + H_SEEN));
-    if (isAccepted || (wantsAnswer && this.nowMicros >= (this.answerDue[unit] as number))) {
-      this.answerDue[unit] = this.nowMicros + HELLO_ANSWER_MILLIS * 1000;
+    const due = unit * PATHS + path;
+    if (isAccepted || (wantsAnswer && this.nowMicros >= (this.answerDue[due] as number))) {
+      this.answerDue[due] = this.nowMicros + HELLO_ANSWER_MILLIS * 1000;
       this.greet(association, path, !association.agreed);
     }
     if (isAccepted) this.beatEverywhere(association);

@@ -59,6 +59,8 @@ const EVENT_CONFLICT = eventKind("conflict-resolved");
 /** Who decides for an owner word: roles.ts, as the fastpath asks it (OWNER_* | unit << 8). Plain OWNER_ADOPT: this unit succeeds that owner. */
 export interface Dispositions {
   disposition(ownerWord: number): number;
+  /** A unit's owner word in its present incarnation; 0 = never heard of. */
+  wordOf(unit: number): number;
   /** While true nothing may be adopted: a peer may be about to show a newer state. */
   readonly rejoining: boolean;
 }
@@ -188,10 +190,10 @@ export class Replicas {
     this.dropReplica(row, this.sessions.i[row * ROW_WORDS + S_SWEEP] as number, this.latestStamp[unit] as number);
   }
 
-  /** The successor of what we owned before did not take this row: it ends here, unless something newer has come. */
+  /** The successor of its owner, perhaps of us, did not take this row: it ends here, unless something newer has come. */
   refused(row: number): void {
     const owner = this.sessions.i[row * ROW_WORDS + S_OWNER] as number;
-    if (owner !== this.sessions.me && ownerUnit(owner) === this.sessions.unit && !this.isTombstone(row))
+    if (owner !== this.sessions.me && !this.isTombstone(row) && this.isLeftBehind(owner))
       this.dropReplica(row, this.sessions.i[row * ROW_WORDS + S_SWEEP] as number, 0);
   }
 
@@ -227,6 +229,12 @@ export class Replicas {
   /** Rows of this owner are this unit's by a succession (not by the partition setting: that is for packets, not for walks). */
   private isInherited(owner: number): boolean {
     return owner !== this.sessions.me && !this.roles.rejoining && this.roles.disposition(owner) === OWNER_ADOPT;
+  }
+
+  /** An owner word that is no unit's present one. */
+  private isLeftBehind(owner: number): boolean {
+    const unit = ownerUnit(owner);
+    return unit === this.sessions.unit || owner !== this.roles.wordOf(unit);
   }
 
   /** The sender shows what it owned before this unit succeeded it. */
@@ -314,7 +322,9 @@ export class Replicas {
     // A row of ours that we do not have has ended, unless we know that some were lost. Our sweep tells the peer.
     if (d.i[S_OWNER] === sessions.me && !this.mayHaveLost) return ACKNOWLEDGE;
     if (((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) return this.bury(from, d, counter);
-    if (this.isOffer(from, d.i) && (this.forgotEnds[from] === 1 || creatorOf(d.i, 0) !== from)) return REFUSE;
+    const creator = creatorOf(d.i, 0);
+    if (this.isOffer(from, d.i) && (this.forgotEnds[from] === 1 || creator !== from)) return REFUSE;
+    if (creator < UNITS && this.forgotEnds[creator] === 1 && this.isInherited(d.i[S_OWNER] as number)) return REFUSE;
     const row = sessions.take();
     if (row < 0) return REFUSE;
     const at = row * ROW_WORDS;

@@ -16,9 +16,10 @@ import { type EventRing, eventKind } from "../fastpath/events.ts";
 import { word } from "../fastpath/memory/layout.ts";
 import { MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
 import { OWNER_ADOPT, OWNER_ELSEWHERE } from "../fastpath/partner.ts";
-import { ownerUnit, ROW_WORDS, S_OWNER, S_REPLICA, S_STATE, S_SWEEP, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
+import { ROW_WORDS, S_OWNER, S_REPLICA, S_STATE, S_SWEEP, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
 import { DIGEST_BUCKETS, ROWS_SCANNED_PER_BREATH, UNITS } from "../limits.ts";
 import { bucketOf } from "./digest.ts";
+import { heirOf } from "./estates.ts";
 import { type Channel, CLASS_SWEEP, RECORD_SWEEP_BEGIN, RECORD_SWEEP_DONE, RECORD_SWEEP_END } from "./frame.ts";
 import type { Journal } from "./journal.ts";
 import type { Pending } from "./pending.ts";
@@ -286,8 +287,8 @@ export class Sweeps {
   }
 
   /**
-   * Marks own rows as wanted; rows of a dead owner whom this unit succeeds are adopted as they come by. What this unit owned before
-   * `unit` succeeded it is offered to `unit`: it may never have had it, and the session lives.
+   * Marks own rows as wanted; rows of a dead owner whom this unit succeeds are adopted as they come by. What another unit, or this one
+   * itself, owned before `unit` succeeded it is offered to `unit`: it may never have had it, and the session lives.
    */
   private markSlice(unit: number, peer: PeerSweeps, pending: Pending, nowMillis: number): void {
     const i = this.sessions.i;
@@ -300,12 +301,11 @@ export class Sweeps {
       const owner = i[at + S_OWNER] as number;
       if (owner !== this.sessions.me) {
         if (kind === STATE_TOMBSTONE) continue;
-        const disposition = this.roles.disposition(owner);
-        if (ownerUnit(owner) === this.sessions.unit && disposition === (OWNER_ELSEWHERE | (unit << 8))) {
+        if (heirOf(this.roles, owner) === unit) {
           pending.owed.set(row);
           pending.addLater(row);
         }
-        if (this.roles.rejoining || disposition !== OWNER_ADOPT) continue;
+        if (this.roles.rejoining || this.roles.disposition(owner) !== OWNER_ADOPT) continue;
         this.sessions.adopt(row, nowMillis);
       }
       const bucket = bucketOf(i, at);

@@ -67,6 +67,10 @@ function report(story: Story, first: SimulationResult): void {
   for (const line of trace.slice(-Number(values.trace))) console.log(line);
   const units = values.units === undefined ? "" : ` --units ${values.units}`;
   const kinds = values.kinds === undefined ? "" : ` --kinds ${values.kinds}`;
+  const { seed, work, settings, faults } = shorter;
+  console.log(
+    `keep it: story(${seed}, "…", ${JSON.stringify(work)}, ${JSON.stringify(settings)}, ${JSON.stringify(faults.map((fault) => describeFault(fault).trim()))}),`,
+  );
   console.log(`\nsee it again: npm run sim -- --seed ${story.seed}${units}${kinds} --keep ${kept.join(",") || "none"}`);
 }
 

@@ -46,6 +46,7 @@ export function drawStory(seed: number, options: DrawOptions = {}): Story {
 function drawSettings(random: Random): Settings {
   const draw = (name: string): Random => random.fork(name);
   return {
+    pairs: draw("pairs").chance(0.5),
     mode: draw("mode").chance(0.25) ? "transparent" : "routed",
     partition: draw("partition").chance(0.5) ? "stop" : "local",
     firstPacket: draw("first packet").pick(["query", "hold", "none"]),

@@ -22,6 +22,7 @@ import { RECORD_CAUGHT_UP, RECORD_REJOIN, RECORD_ROW, RECORD_YIELD } from "../..
 import { copyOf, ESTABLISHED, SYN_SENT, TCP, UDP, UDP_ONE_WAY, Unit, Wire } from "./units.ts";
 
 const A1 = 1;
+const A2 = 2;
 const B1 = 3;
 
 function pair(seed: number): { wire: Wire; a: Unit; b: Unit } {
@@ -77,6 +78,27 @@ test("a succession that names my incarnation makes my rows replicas; what only I
   t.equal(b.word(b.counterpart(a, unheard), S_OWNER), b.sessions.me, "the session that no peer had heard of lives");
   t.equal(b.word(b.counterpart(a, fresh), S_OWNER), a.sessions.me);
 });
+
+for (const when of ["the peers were together all along", "the two peers meet after the succession"] as const) {
+  test(`W4: a session that a successor never had, and another peer did, lives on: ${when}`, async (t) => {
+    const wire = new Wire(5);
+    const [a1, a2, b1] = [new Unit(wire, A1, [A2, B1]), new Unit(wire, A2, [A1, B1]), new Unit(wire, B1, [A1, A2])] as const;
+    wire.connect(a1, b1);
+    wire.connect(a1, a2);
+    if (when === "the peers were together all along") wire.connect(a2, b1);
+    const shared = a1.open(1, 2);
+    wire.run(20);
+    wire.cut(a1, a2);
+    const only = a1.open(3, 4);
+    wire.run(20);
+    const owner = a1.sessions.me;
+    wire.cut(a1, b1);
+    for (const unit of [a2, b1]) unit.succession(owner, A2);
+    if (when !== "the peers were together all along") wire.connect(a2, b1);
+    t.ok(wire.until(5_000, () => proven(a2, b1) && a2.live().length === 2));
+    for (const row of [shared, only]) t.equal(ownerUnit(b1.word(b1.counterpart(a1, row), S_OWNER)), A2);
+  });
+}
 
 test("what has ended at my successor while I was away is not brought back by what I offer", async (t) => {
   for (let seed = 60; seed < 66; seed++) {

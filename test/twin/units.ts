@@ -283,6 +283,11 @@ export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admis
     return successor === this.number ? OWNER_ADOPT : OWNER_ELSEWHERE | (successor << 8);
   }
 
+  /** Whatever heartbeats would have told. */
+  wordOf(unit: number): number {
+    return this.wire.units.find(({ number }) => number === unit)?.sessions.me ?? 0;
+  }
+
   /** As roles.ts does it: everyone learns that `successor` owns what `owner` owned. */
   succession(owner: number, successor: number): void {
     this.successors.set(owner, successor);
