@@ -155,6 +155,9 @@ export const TOMBSTONE_GUARD_MILLIS = 10_000;
 /** A peer that pins more than one row in this many with tombstones is swept instead. */
 export const TOMBSTONE_SHARE = 16;
 
+/** Grants of sessions that are not acknowledged, at the most; and packets in a row at the other site after which a session follows. */
+export const GRANTS = 1_024;
+export const FOLLOW_PACKETS = 64;
 /** Halves of handed-off packets that wait for their other half, and for how long. */
 export const HANDOFF_HALVES = 256;
 export const HANDOFF_HALF_MILLIS = 100;

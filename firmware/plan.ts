@@ -128,6 +128,10 @@ export interface Plan {
     /** Do both sites make sessions, or does one stand by? `activeSite`: 0 or 1, the one that does not, at first. */
     readonly deployment: "active/active" | "active/passive";
     readonly activeSite: number;
+    /** When a session is granted to the site where its packets come in: those of both directions, those of the originator, or not at all. */
+    readonly follow: "never" | "both-directions" | "originator";
+    /** After so many packets in a row; 1..65535. */
+    readonly followPackets: number;
     /** How long the preferred unit must have been ready before the other gives way to it; 0 = it does not. */
     readonly preemptMillis: number;
     readonly firstPacket: "query" | "hold" | "none";

@@ -47,6 +47,8 @@ export interface Partner {
   readonly sites: number;
   /** True when UDP and ICMP first packets ask the twin before the policy (first-packet `query`). */
   readonly asksFirst: boolean;
+  /** The packets of session row `row`, which is ours, come in at `unit` of the other site: the session may follow them. */
+  follow(row: number, unit: number): void;
   /** True while this unit's site stands by: it answers for no gateway, and what has no session is judged by the active site. */
   readonly isPassive: boolean;
   /** True on the unit where fragments of one datagram come together that reach both sites, and where there is no other site. */
@@ -101,6 +103,7 @@ export const loneUnit: Partner = {
   silentReason: 0,
   sites: 1,
   asksFirst: false,
+  follow: () => {},
   isPassive: false,
   gathers: true,
 };

@@ -29,6 +29,7 @@ import {
   RECORD_YIELD,
   type RecordReceiver,
 } from "./frame.ts";
+import { type GrantRoles, Grants } from "./grants.ts";
 import { Handoff, type HandoffRoles } from "./handoff.ts";
 import { Journal } from "./journal.ts";
 import { Ownership } from "./ownership.ts";
@@ -57,7 +58,7 @@ export interface ExchangeParts {
   readonly events: EventRing;
   readonly packets: PacketMemory;
   readonly channel: SessionChannel;
-  readonly roles: HandoffRoles & RejoinListener;
+  readonly roles: HandoffRoles & GrantRoles & RejoinListener;
   /** A drawn number: sweeps and requests of this start count from it. */
   readonly draw: number;
 }
@@ -77,6 +78,7 @@ export class Exchange implements RecordReceiver {
   private readonly ownership: Ownership;
   private readonly estates: Estates;
   private readonly stations: Stations;
+  private readonly grants: Grants;
   private readonly differing = new Int32Array(BUCKET_WORDS);
   private nowMicros = 0;
 
@@ -98,7 +100,8 @@ export class Exchange implements RecordReceiver {
     this.ownership = new Ownership(sessions, parts.roles, events, tables);
     this.estates = new Estates(sessions, this.journal, parts.roles);
     this.stations = new Stations(channel, parts.mates);
-    this.handoff = new Handoff(sessions, this.replicas, parts.roles, channel, parts.packets, tables);
+    this.grants = new Grants(sessions, this.journal, parts.roles, channel, tables);
+    this.handoff = new Handoff(sessions, this.replicas, this.grants, parts.roles, channel, parts.packets, tables);
   }
 
   attach(admission: Admission): void {
@@ -159,6 +162,7 @@ export class Exchange implements RecordReceiver {
     this.rejoin.lost(unit);
     this.sweeps.bulk(unit, this.nowMicros);
     this.estates.look(this.nowMicros);
+    this.grants.again(unit);
   }
 
   lost(unit: number): void {
@@ -189,6 +193,7 @@ export class Exchange implements RecordReceiver {
 
   /** roles.ts learned of a succession: `successor` owns what `unit` owned. `next`: our new incarnation if that was the present one, else 0. */
   superseded(unit: number, successor: number, next: number): void {
+    this.grants.reclaim(unit, this.nowMicros);
     if (unit === this.sessions.unit) {
       if (next !== 0) this.displaced(next);
     } else if (successor === this.sessions.unit) this.ownership.succeed(unit);
@@ -201,6 +206,7 @@ export class Exchange implements RecordReceiver {
     if (this.journal.overflowed) this.sweepAll();
     this.ownership.step(nowMicros);
     this.estates.step(nowMicros);
+    this.grants.step();
     this.sweeps.step(nowMicros);
     this.rejoin.step(nowMicros);
     this.replication.flush(nowMicros);
@@ -250,6 +256,11 @@ export class Exchange implements RecordReceiver {
   lagMicros(unit: number): number {
     const pending = this.journal.pending[unit] as Pending | null;
     return pending === null || !pending.receiving ? Number.POSITIVE_INFINITY : this.replication.lagMicros(pending, this.nowMicros);
+  }
+
+  /** Partner.follow: the session's packets come in at `unit`. */
+  follow(row: number, unit: number): void {
+    this.grants.follow(row, unit, this.nowMicros);
   }
 
   private digest(from: number, flags: number, body: number, bodyBytes: number): void {

@@ -66,6 +66,7 @@ import {
   RECORD_HANDOFF_REST,
   RECORD_HEADER_BYTES,
 } from "./frame.ts";
+import type { Grants } from "./grants.ts";
 import { Halves } from "./halves.ts";
 import { Questions } from "./questions.ts";
 import type { Dispositions, Replicas } from "./replicas.ts";
@@ -113,6 +114,7 @@ export interface HandoffRoles extends Dispositions {
 export class Handoff {
   private readonly sessions: SessionTable;
   private readonly replicas: Replicas;
+  private readonly grants: Grants;
   private readonly roles: HandoffRoles;
   private readonly channel: Channel;
   private readonly memory: PacketMemory;
@@ -129,6 +131,7 @@ export class Handoff {
   constructor(
     sessions: SessionTable,
     replicas: Replicas,
+    grants: Grants,
     roles: HandoffRoles,
     channel: Channel,
     memory: PacketMemory,
@@ -136,6 +139,7 @@ export class Handoff {
   ) {
     this.sessions = sessions;
     this.replicas = replicas;
+    this.grants = grants;
     this.roles = roles;
     this.channel = channel;
     this.memory = memory;
@@ -277,6 +281,7 @@ export class Handoff {
       this.count(C_HANDED_HERE);
       const here = from * MEMBER_DOUBLES + M_HANDED_HERE;
       this.members[here] = (this.members[here] as number) + 1;
+      this.takeGrant(from, body);
       this.admission.admit(
         offset,
         length,
@@ -303,6 +308,19 @@ export class Handoff {
     return true;
   }
 
+  /** What is handed here as ours may be the first that we hear of a grant. */
+  private takeGrant(from: number, body: number): void {
+    const view = this.view;
+    this.grants.taken(
+      from,
+      view.getInt32(body + H_SERIAL),
+      view.getInt32(body + H_CREATOR),
+      view.getInt32(body + H_INCARNATION),
+      view.getInt32(body + H_EPOCH),
+      this.nowMicros,
+    );
+  }
+
   /** The peer named the owner: the packet goes there, and no further (W8). */
   private secondHandoff(from: number, body: number, length: number, handed: number, port: number, zone: number, vlan: number): boolean {
     const unit = this.view.getUint8(body + H_UNIT);
@@ -311,6 +329,7 @@ export class Handoff {
       return false;
     }
     if (unit === this.unit) {
+      this.takeGrant(from, body);
       (this.admission as Admission).judgeHere(body + HANDOFF_HEADER_BYTES, length, port, zone, vlan);
       return true;
     }

@@ -13,6 +13,7 @@ import { counterRow, STATE_NAMES, type Tables } from "../fastpath/memory/tables.
 import { OWNER_ADOPT } from "../fastpath/partner.ts";
 import {
   FLAG_HALF_OPEN,
+  FLAG_TENTATIVE,
   KEY_STRIDE,
   KEY_WORDS,
   NOT_FOUND,
@@ -33,6 +34,7 @@ import {
   S_SWEEP,
   S_VERSION,
   type SessionTable,
+  STATE_LAST_TCP,
   STATE_TOMBSTONE,
 } from "../fastpath/sessions.ts";
 import { REPLAY_WINDOW, TOMBSTONE_GUARD_MILLIS, TOMBSTONE_MILLIS, TOMBSTONE_SHARE, UNITS } from "../limits.ts";
@@ -52,6 +54,7 @@ const C_APPLIED = counterRow("replicas-applied");
 const C_REFUSED = counterRow("replicas-refused");
 const C_WON = counterRow("conflicts-won");
 const C_YIELDED = counterRow("conflicts-yielded");
+const C_GRANTS = counterRow("grants-taken");
 const C_LOST = counterRow("sessions-lost");
 const SYN_RECEIVED = STATE_NAMES.indexOf("syn-received");
 const EVENT_CONFLICT = eventKind("conflict-resolved");
@@ -302,11 +305,23 @@ export class Replicas {
       sessions.end(row);
       sessions.wheel.schedule(row, this.nowMillis, TOMBSTONE_MILLIS);
     } else {
+      // A grant whose packets were faster than its row: what they moved is not in the row.
+      const isAhead = sessions.i[row * ROW_WORDS + S_OWNER] === sessions.me && sessions.i[row * ROW_WORDS + S_ADOPTED] !== 0;
+      const isGrant = sessions.i[row * ROW_WORDS + S_OWNER] !== sessions.me;
       this.takeState(row, d);
+      if (isAhead) this.keepTentative(row);
+      if (isGrant) this.counters[C_GRANTS] = (this.counters[C_GRANTS] as number) + 1;
       this.schedule(row);
     }
     sessions.changes.note(row);
     return ACKNOWLEDGE;
+  }
+
+  private keepTentative(row: number): void {
+    const at = row * ROW_WORDS;
+    const i = this.sessions.i;
+    if (((i[at + S_STATE] as number) & 0xff) <= STATE_LAST_TCP) i[at + S_STATE] = (i[at + S_STATE] as number) | FLAG_TENTATIVE;
+    i[at + S_ADOPTED] = this.nowMillis || 1;
   }
 
   /** A later epoch stands above the end that was known: the row starts anew. */

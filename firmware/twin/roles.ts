@@ -225,6 +225,10 @@ export class Roles implements Standing {
     return this.owners.disposition(owner);
   }
 
+  get isOtherPassive(): boolean {
+    return this.sites.isOtherPassive;
+  }
+
   get isActive(): boolean {
     return this.role === ROLE_ACTIVE;
   }

@@ -14,6 +14,7 @@ import type { Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
 import { TICK_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import { Exchange } from "./exchange.ts";
+import type { GrantRoles } from "./grants.ts";
 import type { HandoffRoles } from "./handoff.ts";
 import { DEAD } from "./liveness.ts";
 import { Membership } from "./membership.ts";
@@ -81,7 +82,7 @@ export class Twin implements Partner, RoleHooks {
       silentMonitored: parts.silentMonitored,
       hooks: this,
     });
-    const roles: HandoffRoles & RejoinListener = this.membership.roles;
+    const roles: HandoffRoles & GrantRoles & RejoinListener = this.membership.roles;
     this.exchange = new Exchange({
       peers: plan.twin.peers.map((peer) => peer.unit),
       mates: plan.twin.peers.filter((peer) => peer.site === plan.site).map((peer) => peer.unit),
@@ -171,6 +172,10 @@ export class Twin implements Partner, RoleHooks {
 
   answer(words: Int32Array, at: number, kind: number, row: number): boolean {
     return this.exchange.handoff.answer(words, at, kind, row);
+  }
+
+  follow(row: number, unit: number): void {
+    this.exchange.follow(row, unit);
   }
 
   controlFrame(port: number, offset: number, lengthBytes: number): void {

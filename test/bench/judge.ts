@@ -91,6 +91,8 @@ function planFor(sessions: number): Plan {
       preemptMillis: 0,
       deployment: "active/active",
       activeSite: 0,
+      follow: "never",
+      followPackets: 64,
       firstPacket: "none",
       monitored: [],
     },

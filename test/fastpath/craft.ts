@@ -102,6 +102,8 @@ export function plan(
       preemptMillis: 0,
       deployment: "active/active",
       activeSite: 0,
+      follow: "never",
+      followPackets: 64,
       firstPacket: "query",
       monitored: [],
     },

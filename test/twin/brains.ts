@@ -143,6 +143,8 @@ export class MemberBrain implements Brain, RecordReceiver {
           preemptMillis: options.preemptMillis ?? 0,
           deployment: options.deployment ?? "active/active",
           activeSite: 0,
+          follow: "never",
+          followPackets: 64,
           firstPacket: "query",
           monitored: [],
         },

@@ -40,6 +40,7 @@ import { Random } from "../../firmware/hal/sim/random.ts";
 import { FRAME_BYTES, FRAME_HEADROOM_BYTES, UNITS } from "../../firmware/limits.ts";
 import { Exchange, type SessionChannel } from "../../firmware/twin/exchange.ts";
 import { ETHERNET_BYTES, FRAME_OVERHEAD_BYTES, RECORD_HEADER_BYTES } from "../../firmware/twin/frame.ts";
+import type { GrantRoles } from "../../firmware/twin/grants.ts";
 import type { HandoffRoles } from "../../firmware/twin/handoff.ts";
 import { replicatedWords } from "../../firmware/twin/record.ts";
 import type { RejoinListener } from "../../firmware/twin/rejoin.ts";
@@ -159,7 +160,7 @@ export interface Admitted {
   readonly id: readonly number[];
 }
 
-export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admission {
+export class Unit implements SessionChannel, HandoffRoles, GrantRoles, RejoinListener, Admission {
   readonly number: number;
   readonly wire: Wire;
   readonly buffer: ArrayBuffer;
@@ -176,6 +177,7 @@ export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admis
   readonly admitted: Admitted[] = [];
   twinActive = 0;
   isActive = true;
+  isOtherPassive = false;
   readonly stations = null;
   rejoining = false;
   mtuBytes = 1_500;
@@ -292,6 +294,10 @@ export class Unit implements SessionChannel, HandoffRoles, RejoinListener, Admis
   succession(owner: number, successor: number): void {
     this.successors.set(owner, successor);
     this.exchange.superseded(ownerUnit(owner), successor, owner === this.sessions.me ? (owner & 0xffffff) + 1 : 0);
+  }
+
+  wordOf(unit: number): number {
+    return this.wire.unit(unit).sessions.me;
   }
 
   caughtUp(unit: number): void {

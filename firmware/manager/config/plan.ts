@@ -175,6 +175,8 @@ function planTwin(configuration: Configuration, unit: Unit, secret: string): Pla
     partition: twin.partition,
     priority: unit.priority,
     deployment: twin.deployment,
+    follow: twin.follow,
+    followPackets: twin.followPackets,
     activeSite: Math.max(0, configuration.sites.indexOf(twin.activeSite ?? "")),
     preemptMillis: (twin.preemptSeconds ?? 0) * 1_000,
     firstPacket: twin.firstPacket,

@@ -11,6 +11,7 @@ import Type from "typebox";
 import { SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../../hal/contracts.ts";
 import {
   CHECKS,
+  FOLLOW_PACKETS,
   HALF_OPEN_PER_DESTINATION,
   HEARTBEAT_MILLIS,
   HEARTBEAT_MISSES,
@@ -147,6 +148,16 @@ const Twin = Type.Object(
     activeSite: Type.Optional(
       Type.String({ pattern: SITE, description: "Of active/passive: the site that is active until the first switchover. Left out: the first of sites." }),
     ),
+    follow: Type.Enum(["never", "both-directions", "originator"] as const, {
+      default: "both-directions",
+      description: "Sessions follow a host that moved to the other site: when both directions, or the originator's, come in there; or never.",
+    }),
+    followPackets: Type.Integer({
+      minimum: 1,
+      maximum: 65_535,
+      default: FOLLOW_PACKETS,
+      description: "Packets in a row at the other site after which a session follows.",
+    }),
     firstPacket: Type.Enum(["query", "hold", "none"] as const, {
       default: "query",
       description: "UDP and ICMP replies can outrun the session: ask the twin about first packets, hold them at the owner until it is replicated, or neither.",
