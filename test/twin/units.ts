@@ -296,10 +296,6 @@ export class Unit implements SessionChannel, HandoffRoles, GrantRoles, RejoinLis
     this.exchange.superseded(ownerUnit(owner), successor, owner === this.sessions.me ? (owner & 0xffffff) + 1 : 0);
   }
 
-  wordOf(unit: number): number {
-    return this.wire.unit(unit).sessions.me;
-  }
-
   caughtUp(unit: number): void {
     this.caughtUpBy.push(unit);
   }
