@@ -49,6 +49,8 @@ export async function bundleFirmware(bundler: string, root: string): Promise<voi
       platform: "node",
       target: "node24",
       external: LEFT_IN_MODULES,
+      // Comments in a bundle name its sources: where a linked node_modules really lies is nobody's business.
+      preserveSymlinks: true,
       plugins: [ownPlaces(entry)],
       logLevel: "silent",
     });

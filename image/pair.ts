@@ -22,8 +22,8 @@ import { ImageError, run, WORK } from "./steps.ts";
 const HEARTBEAT = { heartbeatMillis: 200, heartbeatMisses: 10 };
 const SESSIONS = 16_384;
 const TRANSFER_BYTES = 4 << 20;
-const BOOT_LIMIT_SECONDS = 120;
-const MEET_LIMIT_SECONDS = 60;
+const BOOT_LIMIT_SECONDS = 240;
+const MEET_LIMIT_SECONDS = 120;
 const TRANSFER_LIMIT_MILLIS = 180_000;
 const RUN = "/run/image";
 

@@ -27,10 +27,10 @@ const LEFT_OUT = ["usr/share", "usr/lib/systemd", "usr/lib/tmpfiles.d", "usr/lib
 /** busybox's commands, by the directory that they go in. */
 const COMMANDS: Readonly<Record<string, string>> = {
   "usr/bin": `[ awk basename cat chmod chown cp cut date dd df dirname dmesg du echo env expr false find free getopt grep gunzip gzip head hexdump hostname id
-    ip kill killall less ln ls md5sum mkdir mktemp mount more mv nc netstat nice nslookup od pgrep ping pkill printf ps pwd readlink realpath renice rm rmdir sed
+    ip kill killall less ln ls md5sum mkdir mktemp mount more mv nc netstat nproc nslookup od ping printf ps pwd readlink realpath renice rm rmdir sed
     seq setsid sh sha256sum sleep sort stat strings stty sync tail tar taskset tee test time timeout top touch tr true tty umount uname uniq uptime vi wc wget
     which xargs xxd yes zcat`,
-  "usr/sbin": "blkid blockdev depmod halt ifconfig init insmod losetup lsmod mdev modinfo modprobe poweroff reboot rmmod route switch_root sysctl",
+  "usr/sbin": "blockdev depmod halt ifconfig init insmod losetup lsmod mdev modinfo modprobe poweroff reboot rmmod route switch_root sysctl",
 };
 
 /** Files of a package that are read at run time; sources, other processors' binaries and documentation stay behind. */

@@ -15,6 +15,9 @@ const BANNER_LIMIT_SECONDS = 60;
 const READY_LIMIT_SECONDS = 120;
 /** A line of the PL061 that is nobody's (emulator.ts and board/qemu-virt.ts name the others). */
 const FREE_LINE = 5;
+/** Lines of the PL061 behind STATUS. */
+const STATUS_GREEN = 0;
+const STATUS_RED = 1;
 
 const say = (text: string): void => console.log(text);
 
@@ -26,13 +29,19 @@ function expect(isSo: boolean, what: string, found: string): void {
 /** What the kernel's GPIO core says of a line of the PL061, which is not what was written but what the chip has. */
 const LINE_STATE = (line: number): string => `sed -n 's/^ gpio-${512 + line} .*) *\\(in\\|out\\) *\\(hi\\|lo\\).*/\\1 \\2/p' /sys/kernel/debug/gpio`;
 
-/** STATUS: written through the kernel's LED class, read back there and on the line behind it. */
+/** STATUS as the firmware drives it, then dark without it, then written by hand through the kernel's LED class. */
 async function checkStatusLamp(guest: Guest): Promise<void> {
-  const output = await guest.run(`[ -e /sys/kernel/debug/gpio ] || mount -t debugfs debugfs /sys/kernel/debug
-cd /sys/class/leds/red:status && echo none >trigger
-for value in 1 0; do echo $value >brightness; echo "$value $(cat brightness) $(${LINE_STATE(1)})"; done`);
-  const seen = output.split("\n").map((line) => line.replace(/ +/g, " "));
-  expect(seen[0] === "1 1 out hi" && seen[1] === "0 0 out lo", "red:status written, read back in /sys/class/leds and on line 1 of the PL061", output);
+  await guest.untilDone("driving STATUS", "grep -q '\\[oneshot\\]' /sys/class/leds/green:status/trigger", READY_LIMIT_SECONDS);
+  say(await guest.run("twinwall panel"));
+  await guest.run("[ -e /sys/kernel/debug/gpio ] || mount -t debugfs debugfs /sys/kernel/debug");
+  const states = async (): Promise<string> => (await guest.run(`${LINE_STATE(STATUS_GREEN)}; ${LINE_STATE(STATUS_RED)}`)).replace(/\s+/g, " ");
+  await guest.run("kill -STOP $(cat /run/twinwall/A1/manager.pid) && sleep 3");
+  const dark = await states();
+  expect(dark === "out lo out lo", "the manager drives STATUS by the one-shot trigger; 3 s after it was stopped (kill -STOP) STATUS is dark", dark);
+  const output = await guest.run(`cd /sys/class/leds/green:status && echo none >trigger
+for value in 1 0; do echo $value >brightness; echo "$value $(cat brightness) $(${LINE_STATE(STATUS_GREEN)})"; done`);
+  expect(output === "1 1 out hi\n0 0 out lo", "green:status written, read back in /sys/class/leds and on line 0 of the PL061", output);
+  await guest.run("kill -CONT $(cat /run/twinwall/A1/manager.pid)");
 }
 
 /** A GPIO line through onoff, with the image's own Node and addon. */
