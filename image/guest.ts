@@ -7,7 +7,9 @@ import { type Emulation, startEmulator } from "./emulator.ts";
 import { ImageError } from "./steps.ts";
 
 const RETRY_MILLIS = 200;
-const DONE = "twinwall-done";
+const ANSWER_MILLIS = 20;
+/** The first command is answered when the guest has booted. */
+const COMMAND_LIMIT_MILLIS = 300_000;
 /** Terminal sequences that UEFI and GRUB send. */
 const SEQUENCES = /\x1b(\[[0-9;?=]*[A-Za-z]|[78])|\r/g;
 
@@ -18,6 +20,9 @@ export class Guest {
   private readonly startedAt = performance.now();
   private said = "";
   private ended = "";
+  private shell: Socket | undefined;
+  private heard = "";
+  private commands = 0;
 
   private constructor(name: string, process: ChildProcess, maintenance: string) {
     this.name = name;
@@ -89,39 +94,43 @@ export class Guest {
     return output;
   }
 
-  /** Runs a command in the guest's shell over a connection of its own; tries until the shell answers. */
+  /** Runs a command in the guest's shell, one at a time; before the guest has booted the shell answers late. */
   private async execute(command: string): Promise<{ readonly status: number; readonly output: string }> {
+    const shell = await this.openShell();
+    const mark = `twinwall-done-${++this.commands}`;
+    this.heard = "";
+    shell.write(`(\n${command}\n) </dev/null; echo "${mark} $?"\n`);
+    const deadline = performance.now() + COMMAND_LIMIT_MILLIS;
+    const answer = new RegExp(`^([\\s\\S]*?)^${mark} (\\d+)$`, "m");
     for (;;) {
-      if (this.ended !== "") throw new ImageError("image-guest", `guest ${this.name} ${this.ended}`, this.serialText.slice(-1_000));
-      const answer = await this.ask(`${command}\necho "${DONE} $?"\n`);
-      if (answer !== undefined) return answer;
-      await pause(RETRY_MILLIS);
+      const found = answer.exec(this.heard);
+      if (found !== null) return { status: Number(found[2]), output: (found[1] as string).trim() };
+      if (this.ended !== "" || performance.now() > deadline) {
+        const state = this.ended === "" ? "does not answer" : this.ended;
+        throw new ImageError("image-guest", `guest ${this.name} ${state}, asked: ${command}`, `${this.heard}\n${this.serialText.slice(-1_000)}`);
+      }
+      await pause(ANSWER_MILLIS);
     }
   }
 
-  private ask(script: string): Promise<{ readonly status: number; readonly output: string } | undefined> {
-    return new Promise((resolve) => {
-      const socket: Socket = connect(this.maintenance);
-      let text = "";
-      const finish = (answer: { readonly status: number; readonly output: string } | undefined): void => {
-        clearTimeout(timer);
-        socket.destroy();
-        resolve(answer);
-      };
-      // A shell that is not there yet says nothing.
-      const timer = setTimeout(() => finish(undefined), 60_000);
-      socket.on("error", () => finish(undefined));
-      socket.on("close", () => finish(undefined));
-      socket.on("connect", () => socket.write(script));
-      socket.on("data", (bytes) => {
-        text += bytes.toString("utf8");
-        const end = new RegExp(`^${DONE} (\\d+)$`, "m").exec(text);
-        if (end !== null) finish({ status: Number(end[1]), output: text.slice(0, end.index).trim() });
-      });
-    });
+  /** The connection to the guest's shell. QEMU takes it at once and passes on what is written when the guest listens. */
+  private async openShell(): Promise<Socket> {
+    while (this.shell === undefined) {
+      const socket = connect(this.maintenance);
+      const isOpen = await new Promise<boolean>((resolve) => socket.once("connect", () => resolve(true)).once("error", () => resolve(false)));
+      if (!isOpen && this.ended !== "") throw new ImageError("image-guest", `guest ${this.name} ${this.ended}`, this.serialText.slice(-1_000));
+      if (!isOpen) await pause(RETRY_MILLIS);
+      else this.shell = socket.on("error", () => undefined).on("data", (bytes: Buffer) => this.hearShell(bytes));
+    }
+    return this.shell;
+  }
+
+  private hearShell(bytes: Buffer): void {
+    this.heard += bytes.toString("utf8");
   }
 
   stop(): void {
+    this.shell?.destroy();
     this.process.kill("SIGKILL");
   }
 }
