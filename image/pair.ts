@@ -102,15 +102,22 @@ async function meet(guest: Guest, say: Say): Promise<void> {
   }
 }
 
-/** Heartbeats that the twin port brought in two seconds. */
+/** Heartbeats of the peer that came over the twin port while the guest slept for two seconds. */
 async function countHeartbeats(guest: Guest, say: Say): Promise<void> {
-  const received = async (): Promise<number> => Number((await rowsOf(guest, "ports")).find(({ kind }) => kind === "twin")?.["received_packets"] ?? 0);
-  const before = await received();
+  const peer = peerOf(guest.name as LabUnit);
+  const heard = async (): Promise<Member | undefined> => (await rowsOf(guest, "members")).find(({ unit }) => unit === peer) as Member | undefined;
+  const before = Number((await heard())?.["heartbeats_received"] ?? 0);
   await guest.run("sleep 2");
-  const frames = (await received()) - before;
-  if (frames === 0)
-    throw new ImageError("image-pair", `${guest.name} receives nothing over its twin port`, await guest.run("twinwall ports; cat /run/manager.log"));
-  say(`${guest.name}: ${frames} frames came over the twin port while it slept for 2 s`);
+  const after = await heard();
+  const beats = Number(after?.["heartbeats_received"] ?? 0) - before;
+  const overTwin = after?.["twin_path"] === 1;
+  if (beats < 1 || !overTwin)
+    throw new ImageError(
+      "image-pair",
+      `${guest.name} hears no heartbeats of ${peer} over the twin port`,
+      await guest.run("twinwall ports; cat /run/manager.log"),
+    );
+  say(`${guest.name}: ${beats} heartbeats of ${peer} while it slept for 2 s; they work both ways on the twin port`);
 }
 
 /** A transfer whose requests cross A1 and whose replies arrive at B1. */
