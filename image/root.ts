@@ -103,7 +103,7 @@ function installScripts(root: string, board: ImageBoard): void {
   install("twinwall", "usr/bin/twinwall", 0o755);
   const inittab = readFileSync(join(source, "inittab"), "utf8");
   if (board.isEmulated) install("maintenance", "usr/lib/twinwall/boot/maintenance", 0o755);
-  writeFileSync(join(root, "etc/inittab"), board.isEmulated ? `${inittab}::respawn:/usr/lib/twinwall/boot/maintenance\n` : inittab);
+  writeFileSync(join(root, "etc/inittab"), board.isEmulated ? `${inittab}null::respawn:/usr/lib/twinwall/boot/maintenance\n` : inittab);
 }
 
 export interface RootInputs {
