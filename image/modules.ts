@@ -35,15 +35,14 @@ export interface TargetModules {
   readonly bundler: string;
 }
 
-/** npm as a person would call it: without what the npm that runs us has set, and without Node 24 in front (it would be removed under npm). */
+/** Settings of the machine that npm may be given in its environment; the rest of what an npm that runs us has set there is about another directory. */
+const KEPT_SETTINGS = /^npm_config_(registry|cafile|userconfig|cache|(https?_?|no_?)?proxy)$/i;
+
+/** npm as a person would call it in a directory; without Node 24 in front, which npm would remove under itself. */
 function npmEnvironment(): Record<string, string | undefined> {
-  const cleared = Object.fromEntries(
-    Object.keys(process.env)
-      .filter((name) => /^npm_/i.test(name))
-      .map((name) => [name, undefined]),
-  );
+  const foreign = Object.keys(process.env).filter((name) => /^npm_/i.test(name) && !KEPT_SETTINGS.test(name));
   const path = (process.env["PATH"] ?? "").split(":").filter((folder) => !folder.includes("node_modules"));
-  return { ...cleared, PATH: path.join(":") };
+  return { ...Object.fromEntries(foreign.map((name) => [name, undefined])), PATH: path.join(":") };
 }
 
 async function installFrom(source: string, target: string, what: string, args: readonly string[]): Promise<void> {

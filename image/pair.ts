@@ -102,22 +102,31 @@ async function meet(guest: Guest, say: Say): Promise<void> {
   }
 }
 
-/** Heartbeats of the peer that came over the twin port while the guest slept for two seconds. */
+/** What came from the peer between two looks: heartbeats (each path has its own) and frames on the twin port. */
 async function countHeartbeats(guest: Guest, say: Say): Promise<void> {
   const peer = peerOf(guest.name as LabUnit);
-  const heard = async (): Promise<Member | undefined> => (await rowsOf(guest, "members")).find(({ unit }) => unit === peer) as Member | undefined;
-  const before = Number((await heard())?.["heartbeats_received"] ?? 0);
-  await guest.run("sleep 2");
-  const after = await heard();
-  const beats = Number(after?.["heartbeats_received"] ?? 0) - before;
-  const overTwin = after?.["twin_path"] === 1;
-  if (beats < 1 || !overTwin)
+  const look = async () => {
+    const member = (await rowsOf(guest, "members")).find(({ unit }) => unit === peer);
+    const port = (await rowsOf(guest, "ports")).find(({ kind }) => kind === "twin");
+    return {
+      beats: Number(member?.["heartbeats_received"]),
+      twinPath: member?.["twin_path"],
+      frames: Number(port?.["received_packets"]),
+      at: performance.now(),
+    };
+  };
+  const before = await look();
+  const after = await look();
+  const beats = after.beats - before.beats;
+  const frames = after.frames - before.frames;
+  const seen = `${beats} heartbeats of ${peer} over all paths and ${frames} frames on the twin port in ${((after.at - before.at) / 1_000).toFixed(1)} s`;
+  if (!(beats > 0 && frames > 0 && after.twinPath === 1))
     throw new ImageError(
       "image-pair",
-      `${guest.name} hears no heartbeats of ${peer} over the twin port`,
+      `${guest.name} does not hear ${peer} over the twin port: ${seen}`,
       await guest.run("twinwall ports; cat /run/manager.log"),
     );
-  say(`${guest.name}: ${beats} heartbeats of ${peer} while it slept for 2 s; they work both ways on the twin port`);
+  say(`${guest.name}: ${seen}; on the twin port heartbeats work both ways`);
 }
 
 /** A transfer whose requests cross A1 and whose replies arrive at B1. */
