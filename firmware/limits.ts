@@ -155,6 +155,12 @@ export const TOMBSTONE_GUARD_MILLIS = 10_000;
 /** A peer that pins more than one row in this many with tombstones is swept instead. */
 export const TOMBSTONE_SHARE = 16;
 
+/** First packets that are held until their session is replicated, and how long at the most; under `auto` from this round trip on, back to asking below half of it. */
+export const FIRST_PACKETS = 512;
+export const HOLD_MILLIS = 250;
+export const HOLD_ROUND_TRIP_MICROS = 2_000;
+/** Who stops holding goes on for so long: peers have to hear of it first. */
+export const HOLD_AFTER_MILLIS = 1_000;
 /** Grants of sessions that are not acknowledged, at the most; and packets in a row at the other site after which a session follows. */
 export const GRANTS = 1_024;
 export const FOLLOW_PACKETS = 64;

@@ -134,7 +134,7 @@ export interface Plan {
     readonly followPackets: number;
     /** How long the preferred unit must have been ready before the other gives way to it; 0 = it does not. */
     readonly preemptMillis: number;
-    readonly firstPacket: "query" | "hold" | "none";
+    readonly firstPacket: "auto" | "query" | "hold" | "none";
     /** Monitored addresses, one per zone at the most, 16 bytes: reaching one tells a death from a partition. */
     readonly monitored: readonly { readonly zone: number; readonly address: readonly number[] }[];
   };

@@ -17,6 +17,7 @@ import { Announcer } from "./announcer.ts";
 import { checkPacket } from "./check.ts";
 import { Datagrams, type Emitter } from "./datagrams.ts";
 import { type EventRing, eventKind } from "./events.ts";
+import { FirstPackets, type Releaser } from "./first-packets.ts";
 import { CANNOT_EMIT, Forwarder } from "./forward.ts";
 import { Frames } from "./frames.ts";
 import { BACK_NONE, Judge, NO_ROUTE, POLICY_REJECT, TO_OWNER, TO_TWIN_QUERY } from "./judge.ts";
@@ -77,12 +78,15 @@ const HANDOFF_FULL = drop("handoff-full");
 const QUERY_LIMIT = drop("query-limited");
 const NOT_LOCAL = drop("not-local-service");
 const TRANSMIT_FULL = drop("transmit-full");
+const HELD_TOO_LONG = drop("held-too-long");
 const SITE_PASSIVE = drop("site-passive");
 const EGRESS_DOWN = drop("egress-down");
 
 const C_RECEIVED = counterRow("received");
 const C_FORWARDED = counterRow("forwarded");
 const C_LOCAL = counterRow("local");
+const C_HELD = counterRow("first-packets-held");
+const C_UNHELD = counterRow("first-packets-unheld");
 const C_FOR_PEER = counterRow("emitted-for-peer");
 
 const PORT_WORDS = PORT_TABLE.strideWords;
@@ -107,7 +111,7 @@ export interface EngineParts {
   readonly events: EventRing;
 }
 
-export class Engine implements Admission, Emitter {
+export class Engine implements Admission, Emitter, Releaser {
   /** Data ports by number; the twin port's place is undefined. */
   private readonly ports: readonly (Port | undefined)[];
   private readonly allPorts: readonly Port[];
@@ -134,6 +138,7 @@ export class Engine implements Admission, Emitter {
   private readonly forwarder: Forwarder;
   private readonly judge: Judge;
   readonly datagrams: Datagrams;
+  readonly firsts: FirstPackets;
   private readonly batch = new PacketBatch();
   private readonly handed = new PacketBatch();
   private readonly offsets = new Int32Array(BATCH);
@@ -171,6 +176,7 @@ export class Engine implements Admission, Emitter {
     this.forwarder = new Forwarder(this.transparent, packets, tables, sessions, this.routes, this.neighbours, this.zones, this.replies, this);
     this.neighbours.listener = this.forwarder;
     this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, parts.partner, parts.events);
+    this.firsts = new FirstPackets(sessions);
     const { transparent, judge, replies, partner } = this;
     this.datagrams = new Datagrams({ transparent, checksums: plan.checks.checksums, memory: packets, sessions, judge, partner, replies, emitter: this });
     tables.header.i[headerWord("revision")] = plan.revision;
@@ -195,6 +201,7 @@ export class Engine implements Admission, Emitter {
   breathe(): number {
     this.neighbours.silent = !this.partner.mayForward;
     this.neighbours.answersGateway = !this.partner.isPassive;
+    if (this.firsts.count !== 0) this.firsts.release(this.partner.mayForward ? this.partner.heldFor : 0, this.nowMillis, this);
     let moved = this.handed.count;
     this.judgeHanded();
     for (let number = 0; number < this.ports.length; number++) {
@@ -346,7 +353,8 @@ export class Engine implements Admission, Emitter {
 
   private act(words: Int32Array, at: number, verdict: number): void {
     const kind = verdict & 0xff;
-    if (kind === FORWARD) this.emit(words, at);
+    if (kind === FORWARD && this.firsts.count === 0) this.emit(words, at);
+    else if (kind === FORWARD || kind === HELD) this.emitInTurn(words, at, kind);
     else if (kind === HANDOFF) this.handOff(words, at);
     else if (kind === LOCAL) this.local(words, at);
     else {
@@ -354,6 +362,22 @@ export class Engine implements Admission, Emitter {
       else if (verdict === NO_ROUTE) this.replies.unreachable(words, at);
       this.discard(words[at + P_OFFSET] as number, verdict >>> 8);
     }
+  }
+
+  /** A session's first packet waits until the twin knows of it, and those that follow wait behind it. */
+  private emitInTurn(words: Int32Array, at: number, kind: number): void {
+    const row = (words[at + P_FOUND] as number) >> 1;
+    if (kind === FORWARD && (row < 0 || words[at + P_INGRESS] !== 0 || !this.firsts.isHeld(row))) this.emit(words, at);
+    else if (this.firsts.hold(words, at, row, this.nowMillis)) this.counters[C_HELD] = (this.counters[C_HELD] as number) + 1;
+    else {
+      this.counters[C_UNHELD] = (this.counters[C_UNHELD] as number) + 1;
+      this.emit(words, at);
+    }
+  }
+
+  /** Releaser: a first packet waited for too long. */
+  discardHeld(offset: number): void {
+    this.discard(offset, HELD_TOO_LONG);
   }
 
   /** Emitter: sends a judged packet, or returns it to its ingress; the frame is taken whatever happens. */

@@ -5,7 +5,7 @@
 //                                                    └─ miss ─┬─ opens ─────► policy ─► create ─► forward
 //                                                             └─ opens not ─► ask the twin │ drop
 //
-// A verdict is FORWARD, HANDOFF, LOCAL or DROP | reason << 8. The judge moves no packet: engine.ts does what it says.
+// A verdict is FORWARD, HELD (forward, once the twin knows the session), HANDOFF, LOCAL or DROP | reason << 8. The judge moves no packet: engine.ts does what it says.
 
 import { TOMBSTONE_MILLIS } from "../limits.ts";
 import type { Plan, PlannedChecks } from "../plan.ts";
@@ -21,6 +21,7 @@ import {
   P_FLAGS,
   P_FLOW,
   P_FOUND,
+  P_FRAGMENT,
   P_HANDED,
   P_HASH,
   P_INGRESS,
@@ -65,7 +66,7 @@ import { ICMP_QUERY, openQuery, trackQuery } from "./track/icmp.ts";
 import { ANSWER_NONE, ANSWER_REFUSES, Reopenings } from "./track/reopenings.ts";
 import { ESTABLISHED, openMidstream, openTcp, TCP_CHANGED, TCP_ENDED, TCP_REFRESH, TCP_REOPENS, TCP_SYN_AGAIN, TIME_WAIT, trackTcp } from "./track/tcp.ts";
 import { OTHER_ONE_WAY, trackDatagram, UDP_BOTH_WAYS, UDP_ONE_WAY } from "./track/udp.ts";
-import { DROP, drop, FORWARD, HANDOFF, LOCAL } from "./verdicts.ts";
+import { DROP, drop, FORWARD, HANDOFF, HELD, LOCAL } from "./verdicts.ts";
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from "./wire/icmp.ts";
 import { PROTOCOL_TCP, TCP_ACK, TCP_FIN, TCP_FLAGS, TCP_RST, TCP_SYN } from "./wire/tcp.ts";
 import { PROTOCOL_UDP } from "./wire/udp.ts";
@@ -454,7 +455,9 @@ export class Judge {
     sessions.changed(session);
     words[at + P_FOUND] = (session << 1) | ORIGINATOR;
     this.counters[C_CREATED] = (this.counters[C_CREATED] as number) + 1;
-    return FORWARD;
+    // What was handed here, and fragments, have waited for the twin already.
+    const isFirst = this.partner.holdsFirst && words[at + P_INGRESS] === 0 && words[at + P_FRAGMENT] === 0;
+    return isFirst && words[at + P_PROTOCOL] !== PROTOCOL_TCP ? HELD : FORWARD;
   }
 
   /** The first state, by protocol. */

@@ -51,6 +51,10 @@ export interface Partner {
   follow(row: number, unit: number): void;
   /** True while this unit's site stands by: it answers for no gateway, and what has no session is judged by the active site. */
   readonly isPassive: boolean;
+  /** True while first packets of UDP and ICMP sessions wait here until the other site knows the session (first-packet `hold`). */
+  readonly holdsFirst: boolean;
+  /** The unit that must know it: the other site's active one, 0 = nobody. */
+  readonly heldFor: number;
   /** True on the unit where fragments of one datagram come together that reach both sites, and where there is no other site. */
   readonly gathers: boolean;
 }
@@ -105,5 +109,7 @@ export const loneUnit: Partner = {
   asksFirst: false,
   follow: () => {},
   isPassive: false,
+  holdsFirst: false,
+  heldFor: 0,
   gathers: true,
 };

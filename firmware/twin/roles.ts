@@ -30,6 +30,7 @@ import {
   B_SITE_TERM,
   B_SUCCESSIONS,
   BEAT_DEFERS,
+  BEAT_HOLDS,
   BEAT_OWNS,
   HEARTBEAT_BYTES,
   RECORD_SUCCESSION,
@@ -117,6 +118,8 @@ export class Roles implements Standing {
   readonly census: Census;
   readonly sites: Sites;
   readonly relief: Relief;
+  /** First packets are held here until they are replicated. */
+  holds = false;
   /** Something was decided that peers should not have to wait for until the next heartbeat; whoever tells them resets it. */
   isNews = false;
   private readonly unit: number;
@@ -260,7 +263,7 @@ export class Roles implements Standing {
   // What the link asks and tells.
 
   get flags(): number {
-    return (this.owns ? BEAT_OWNS : 0) | (this.nowMicros < this.deferUntil ? BEAT_DEFERS : 0);
+    return (this.owns ? BEAT_OWNS : 0) | (this.holds ? BEAT_HOLDS : 0) | (this.nowMicros < this.deferUntil ? BEAT_DEFERS : 0);
   }
 
   get successionHash(): number {

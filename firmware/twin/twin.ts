@@ -14,6 +14,8 @@ import type { Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
 import { TICK_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import { Exchange } from "./exchange.ts";
+import { FirstPacketSetting } from "./first-packets.ts";
+import { BEAT_HOLDS } from "./frame.ts";
 import type { GrantRoles } from "./grants.ts";
 import type { HandoffRoles } from "./handoff.ts";
 import { DEAD } from "./liveness.ts";
@@ -47,10 +49,9 @@ const DROP_SITE_PASSIVE = drop("site-passive");
 export class Twin implements Partner, RoleHooks {
   readonly membership: Membership;
   readonly exchange: Exchange;
-  /** `first-packet`: `query`; `hold` asks as well, until owners can hold back; `none` judges at once. */
-  readonly asksFirst: boolean;
   /** Sites that may be making sessions now: both, unless the other is dead and its rows have been taken over. */
   sites: number;
+  private readonly firstPackets: FirstPacketSetting;
   private readonly unit: number;
   private readonly isWire: boolean;
   private readonly elsewhere: readonly number[];
@@ -62,7 +63,7 @@ export class Twin implements Partner, RoleHooks {
     const { plan, tables, events, packets } = parts;
     const draw = new Int32Array(1);
     parts.entropy.fill(new Uint8Array(draw.buffer));
-    this.asksFirst = plan.twin.firstPacket !== "none";
+    this.firstPackets = new FirstPacketSetting(plan.twin.firstPacket, tables.header.i);
     this.unit = plan.unit;
     this.isWire = plan.mode === "transparent";
     this.elsewhere = plan.twin.peers.filter((peer) => peer.site !== plan.site).map((peer) => peer.unit);
@@ -116,6 +117,7 @@ export class Twin implements Partner, RoleHooks {
   /** After the engine's batch: paths, liveness, roles; now and then lag and digests. */
   tick(nowMicros: number): void {
     this.membership.tick(nowMicros);
+    this.tickFirstPackets(nowMicros);
     this.sites = this.isOtherSiteLeft() ? 1 : 2;
     // The active site is dead, to the last unit, and what it owned is ours.
     if (this.sites === 1 && this.isPassive) this.membership.orders.obey(ORDER_RESUME_SITE, true, nowMicros);
@@ -152,6 +154,28 @@ export class Twin implements Partner, RoleHooks {
 
   get silentReason(): number {
     return this.membership.roles.mayForward ? DROP_SITE_PASSIVE : this.membership.roles.silentReason;
+  }
+
+  get asksFirst(): boolean {
+    return this.firstPackets.asks;
+  }
+
+  get holdsFirst(): boolean {
+    return this.firstPackets.holds && this.heldFor !== 0;
+  }
+
+  get heldFor(): number {
+    const { roles, link } = this.membership;
+    const unit = roles.twinActive;
+    return unit !== 0 && link.associated(unit) ? unit : 0;
+  }
+
+  private tickFirstPackets(nowMicros: number): void {
+    const { roles, link } = this.membership;
+    const unit = roles.twinActive;
+    const twinHolds = unit !== 0 && (roles.census.flagsOf(unit) & BEAT_HOLDS) !== 0;
+    this.firstPackets.tick(link.paths.roundTripMicros[unit] as number, twinHolds, nowMicros);
+    roles.holds = this.firstPackets.saysHolds;
   }
 
   get isPassive(): boolean {

@@ -158,9 +158,10 @@ const Twin = Type.Object(
       default: FOLLOW_PACKETS,
       description: "Packets in a row at the other site after which a session follows.",
     }),
-    firstPacket: Type.Enum(["query", "hold", "none"] as const, {
-      default: "query",
-      description: "UDP and ICMP replies can outrun the session: ask the twin about first packets, hold them at the owner until it is replicated, or neither.",
+    firstPacket: Type.Enum(["auto", "query", "hold", "none"] as const, {
+      default: "auto",
+      description:
+        "UDP and ICMP replies can outrun the session: ask the twin about first packets, hold them at the owner until it is replicated, or neither; auto asks while the sites are near, and holds when the round trip exceeds 2 ms.",
     }),
     heartbeatMillis: Type.Integer({ minimum: TICK_MILLIS, maximum: 1_000, default: HEARTBEAT_MILLIS, description: "Time between heartbeats." }),
     heartbeatMisses: Type.Integer({
