@@ -24,6 +24,7 @@ import { SessionTable } from "./fastpath/sessions.ts";
 import type { Clock, Entropy, Memory, PacketMemory, Port, Sealer } from "./hal/contracts.ts";
 import { INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
 import type { Plan } from "./plan.ts";
+import type { LinkTrial } from "./twin/link.ts";
 import { Twin } from "./twin/twin.ts";
 
 export interface Machine {
@@ -34,6 +35,8 @@ export interface Machine {
   /** By the plan's port numbers, data and twin ports alike. */
   readonly ports: readonly Port[];
   readonly sealer: Sealer;
+  /** What only a simulated machine changes: the fields of another version's rows, keys that are replaced soon. */
+  readonly trial?: LinkTrial;
   /** Zeroed memory for `indexBytes` of session index; made when absent. */
   readonly indexBuffer?: ArrayBuffer;
 }
@@ -134,6 +137,7 @@ export class Dataplane {
       hasLostRows,
       reaches,
       silentMonitored,
+      trial: machine.trial ?? {},
     });
   }
 

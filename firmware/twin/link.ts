@@ -86,7 +86,7 @@ export interface Standing {
   record(from: number, type: number, flags: number, view: DataView, body: number, bodyBytes: number, nowMicros: number): void;
 }
 
-export interface LinkOptions {
+export interface LinkOptions extends LinkTrial {
   readonly unit: number;
   readonly peers: readonly PlannedPeer[];
   /** Pre-shared key, hex. */
@@ -103,9 +103,13 @@ export interface LinkOptions {
   readonly tables: Pick<Tables, "members" | "counters">;
   readonly notes: Pick<EventRing, "note">;
   readonly standing: Standing;
-  /** Replicated fields; this firmware's session rows unless a test has others. */
+}
+
+/** What tests and simulations change. */
+export interface LinkTrial {
+  /** Replicated fields; this firmware's session rows when absent. */
   readonly fields?: FieldList;
-  /** When sealing keys are replaced; limits.ts unless a test is in a hurry. */
+  /** When sealing keys are replaced; limits.ts when absent. */
   readonly keyFrames?: number;
   readonly keyMillis?: number;
 }

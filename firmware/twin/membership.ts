@@ -8,12 +8,12 @@ import type { Tables } from "../fastpath/memory/tables.ts";
 import type { Plan } from "../plan.ts";
 import type { RecordReceiver } from "./frame.ts";
 import { Health } from "./health.ts";
-import { Link, type LinkOptions } from "./link.ts";
+import { Link, type LinkOptions, type LinkTrial } from "./link.ts";
 import { Liveness } from "./liveness.ts";
 import { Orders } from "./orders.ts";
 import { type RoleHooks, Roles } from "./roles.ts";
 
-export interface MembershipOptions extends Pick<LinkOptions, "ports" | "twinPort" | "packets" | "sealer" | "entropy" | "notes" | "keyFrames" | "keyMillis"> {
+export interface MembershipOptions extends LinkTrial, Pick<LinkOptions, "ports" | "twinPort" | "packets" | "sealer" | "entropy" | "notes"> {
   readonly plan: Pick<Plan, "unit" | "site" | "agreementHash" | "twin">;
   readonly tables: Pick<Tables, "header" | "members" | "counters">;
   /** The tables were empty or came from a checkpoint: no incarnation that a peer has seen may be used again. */

@@ -18,6 +18,7 @@ import { FirstPacketSetting } from "./first-packets.ts";
 import { BEAT_HOLDS } from "./frame.ts";
 import type { GrantRoles } from "./grants.ts";
 import type { HandoffRoles } from "./handoff.ts";
+import type { LinkTrial } from "./link.ts";
 import { DEAD } from "./liveness.ts";
 import { Membership } from "./membership.ts";
 import type { RejoinListener } from "./rejoin.ts";
@@ -42,6 +43,7 @@ export interface TwinParts {
   readonly reaches: (() => boolean) | null;
   /** Monitored addresses that have been silent for long. */
   readonly silentMonitored: () => number;
+  readonly trial: LinkTrial;
 }
 
 const DROP_SITE_PASSIVE = drop("site-passive");
@@ -82,6 +84,7 @@ export class Twin implements Partner, RoleHooks {
       reaches: parts.reaches,
       silentMonitored: parts.silentMonitored,
       hooks: this,
+      ...parts.trial,
     });
     const roles: HandoffRoles & GrantRoles & RejoinListener = this.membership.roles;
     this.exchange = new Exchange({

@@ -11,6 +11,7 @@ import type { Picture } from "./picture.ts";
 const NAMES: readonly string[] = [...DROP_NAMES, ...COUNTER_NAMES];
 /** What a long run must have met. */
 export const WAYS: readonly string[] = [
+  "keys rotated",
   "handed-off",
   "handed-here",
   "queried",
@@ -77,7 +78,10 @@ export class Coverage {
 
   /** All that was found in the story, by name; events are called `event NAME`. */
   sum(): ReadonlyMap<string, number> {
-    for (const { tables } of this.picture.units) if (tables !== null) this.take(tables);
+    for (const { tables, life } of this.picture.units) {
+      if (tables !== null) this.take(tables);
+      this.add("keys rotated", life?.sealer.rotations ?? 0);
+    }
     return this.found;
   }
 

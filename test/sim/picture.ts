@@ -6,14 +6,18 @@
 //   transparent:  service1 and service3 have a leg on each site's wire; requests take A's, replies B's
 
 import { board } from "../../board/lab.ts";
+import { SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
+import type { Nic } from "../../firmware/hal/sim/port.ts";
 import { parseMac } from "../../firmware/manager/config/addresses.ts";
 import { parseConfiguration } from "../../firmware/manager/config/load.ts";
 import { buildPlan } from "../../firmware/manager/config/plan.ts";
 import type { Plan } from "../../firmware/plan.ts";
+import { FieldList } from "../../firmware/twin/fields.ts";
+import type { LinkTrial } from "../../firmware/twin/link.ts";
 import { LAB_ZONES, otherSite, ROUTER, SERVICE1, SERVICE3, SITES, type SiteName, USER, WIRE, ZONE_ONE, ZONE_THREE } from "../lab/picture.ts";
 import type { Host } from "./host.ts";
 import { type Address, address, macNumber } from "./packets.ts";
-import { gatewayFilter, type Interconnect, interconnect, type Segment } from "./segment.ts";
+import { type Attachment, gatewayFilter, type Interconnect, interconnect, type Segment } from "./segment.ts";
 import { serveDownloads, serveEcho } from "./services.ts";
 import { type Builder, SimUnit } from "./unit.ts";
 import { World } from "./world.ts";
@@ -24,6 +28,12 @@ export interface PictureOptions {
   readonly pairs?: boolean;
   readonly mode?: "routed" | "transparent";
   readonly twin?: boolean;
+  /** Active/passive: A is active first, and the DCI lets the gateways' addresses pass. */
+  readonly deployment?: "active/active" | "active/passive";
+  /** Sealing keys are replaced after so long. */
+  readonly keyMillis?: number;
+  /** Units whose firmware is the version before: they do not know all fields of a row. */
+  readonly previous?: readonly string[];
   readonly partition?: "stop" | "local";
   readonly firstPacket?: "query" | "hold" | "none";
   /** Rows of each unit's session table; a power of two from 1,024. */
@@ -43,7 +53,11 @@ export interface PictureOptions {
 
 /** Ports that the policy denies, whoever asks. */
 export const DENIED_PORT = 23;
+/** Datagrams between these ports may be sent first from either side. */
+export const MIRRORED_PORTS = [7_100, 7_163] as const;
 export const BYTES_PER_MICRO = 125;
+/** The version before had no highest acknowledgements in a row. */
+const PREVIOUS_FIELDS = new FieldList({ ...SESSIONS, fields: SESSIONS.fields.filter(({ name }) => name !== "originatorAcked" && name !== "responderAcked") });
 const SECRET = "5a".repeat(32);
 const HOST_MACS = { service1: "02:aa:01:00:00:10", service3: "02:aa:03:00:00:10", user: "02:aa:09:00:00:10", inner: "02:aa:09:00:00:01" };
 
@@ -57,7 +71,11 @@ export class Picture {
   readonly user: Host | null = null;
   readonly interconnects: Interconnect[] = [];
   readonly twin: Segment;
+  /** The other site's half of the twin's Ethernet, and what joins them; with pairs only. */
+  readonly twinB: Segment;
+  readonly twinLink: Interconnect | null = null;
   private userSite: SiteName = "A";
+  private service1Site: SiteName = "A";
   private readonly routerLegs: Interconnect[] = [];
 
   constructor(seed: number, options: PictureOptions) {
@@ -67,6 +85,11 @@ export class Picture {
     const transparent = options.mode === "transparent";
     world.ttlSteps = transparent ? 0 : 1;
     this.twin = world.addSegment("twin");
+    this.twinB = this.twin;
+    if (options.pairs === true) {
+      this.twinB = world.addSegment("twin-b");
+      this.twinLink = interconnect("twin-link", this.twin, this.twinB, options.distanceMicros ?? 100, () => true);
+    }
     for (const site of SITES) for (const zone of LAB_ZONES) world.addSegment(segmentName(site, zone.name));
     if (!transparent) this.joinSites();
     this.units = unitsOf(options).map((name) => this.addUnit(name));
@@ -108,7 +131,7 @@ export class Picture {
 
   /** Cuts or heals the twin port of a unit: neither end's link goes down. */
   cutTwin(unit: string, cut: boolean): void {
-    const attachment = this.twin.attachment(`${unit}.twin`);
+    const attachment = this.unit(unit).attachments.at(-1) as Attachment;
     this.world.note(`${unit}'s twin cable is ${cut ? "cut" : "healed"}`);
     attachment.enters.faults.cut = cut;
     attachment.leaves.faults.cut = cut;
@@ -131,7 +154,8 @@ export class Picture {
     for (const zone of LAB_ZONES) {
       const filter = gatewayFilter(new Set([macNumber(mac(zone.gatewayMac), 0)]), new Set([address(zone.gateway4), address(zone.gateway6)]));
       const [one, other] = SITES.map((site) => this.world.segment(segmentName(site, zone.name))) as [Segment, Segment];
-      this.interconnects.push(interconnect("dci", one, other, this.options.distanceMicros ?? 100, filter));
+      const passes = this.options.deployment === "active/passive" ? () => true : filter;
+      this.interconnects.push(interconnect("dci", one, other, this.options.distanceMicros ?? 100, passes));
     }
   }
 
@@ -140,9 +164,41 @@ export class Picture {
     const { world, options } = this;
     const plan = planOf(name, options);
     const segments = plan.ports.map((port) =>
-      port.kind === "twin" ? this.twin : world.segment(segmentName(plan.site as SiteName, port.device === ZONE_ONE.device ? ZONE_ONE.name : ZONE_THREE.name)),
+      port.kind === "twin"
+        ? plan.site === "A"
+          ? this.twin
+          : this.twinB
+        : world.segment(segmentName(plan.site as SiteName, port.device === ZONE_ONE.device ? ZONE_ONE.name : ZONE_THREE.name)),
     );
-    return new SimUnit(world, { plan, segments, build: options.build });
+    const unit = new SimUnit(world, { plan, segments, build: options.build });
+    unit.trial = this.trialOf(name);
+    return unit;
+  }
+
+  /** The firmware before this one. */
+  previousTrial(): LinkTrial {
+    return { fields: PREVIOUS_FIELDS };
+  }
+
+  /** service1 moves to the other site, as a virtual machine does: same addresses, another switch, an announcement. */
+  moveService1(): void {
+    const nic = this.service1.interfaces[0]?.nic as Nic;
+    const [from, to] = this.service1Site === "A" ? (["A", "B"] as const) : (["B", "A"] as const);
+    this.world.note(`service1 moves to site ${to}`);
+    this.service1Site = to;
+    const old = this.world.segment(segmentName(from, "one"));
+    old.detach(old.attachment(nic.name));
+    const attachment = this.world.segment(segmentName(to, "one")).attach(nic);
+    this.world.watch(attachment);
+    attachment.enters.bytesPerMicro = BYTES_PER_MICRO;
+    attachment.leaves.bytesPerMicro = BYTES_PER_MICRO;
+    this.service1.announce();
+  }
+
+  /** What is special about a unit's dataplane. */
+  trialOf(name: string): LinkTrial {
+    const { keyMillis, previous } = this.options;
+    return { ...(keyMillis !== undefined && { keyMillis }), ...(previous?.includes(name) === true && { fields: PREVIOUS_FIELDS }) };
   }
 
   private plugRouted(): void {
@@ -204,7 +260,7 @@ export class Picture {
       this.world.watch(attachment);
       attachment.enters.bytesPerMicro = BYTES_PER_MICRO;
       attachment.leaves.bytesPerMicro = BYTES_PER_MICRO;
-      if (segment !== this.twin) continue;
+      if (segment !== this.twin || this.twinLink !== null) continue;
       const half = (this.options.distanceMicros ?? 100) / 2;
       attachment.enters.faults.delayMicros = half;
       attachment.leaves.faults.delayMicros = half;
@@ -259,11 +315,13 @@ export function planOf(name: string, options: PictureOptions): Plan {
     routes: routed ? routes : [],
     policy: [
       { name: "never", service: [`tcp/${DENIED_PORT}`, `udp/${DENIED_PORT}`], action: "deny" },
+      { name: "mirrored", from: ["three"], to: ["one"], service: [`udp/${MIRRORED_PORTS.join("-")}`], action: "permit" },
       { name: "requests", from: ["one"], to: ["three"], service: ["tcp/1-65535", "udp/1-65535", "icmp/8", "icmpv6/128"], action: "permit" },
     ],
     twin: {
       enabled: options.twin ?? true,
       partition: options.partition ?? "stop",
+      deployment: options.deployment ?? "active/active",
       firstPacket: options.firstPacket ?? "query",
       monitored: routed
         ? [

@@ -2,7 +2,7 @@
 // the firewall's code; it sees what hosts send and what hosts receive.
 
 import { ICMP, ICMPV6, type Packet, TCP, UDP, u16 } from "./packets.ts";
-import { DENIED_PORT } from "./picture.ts";
+import { DENIED_PORT, MIRRORED_PORTS } from "./picture.ts";
 import type { World } from "./world.ts";
 
 const SYN = 2;
@@ -42,10 +42,15 @@ export class PolicyOracle {
   /** Does a rule permit this packet in its own direction? */
   private mayOpen(packet: Packet, frame: Uint8Array): boolean {
     const { source, destination, protocol, at } = packet;
+    if (protocol === UDP && crosses(packet) && isMirrored(u16(frame, at + 2))) return true;
     if (!ZONE_ONE.some((prefix) => source.text.startsWith(prefix)) || !ZONE_THREE.some((prefix) => destination.text.startsWith(prefix))) return false;
     if (protocol === TCP || protocol === UDP) return u16(frame, at + 2) !== DENIED_PORT;
     return (protocol === ICMP && frame[at] === 8) || (protocol === ICMPV6 && frame[at] === 128);
   }
+}
+
+function isMirrored(port: number): boolean {
+  return port >= MIRRORED_PORTS[0] && port <= MIRRORED_PORTS[1];
 }
 
 /** Between the zones, host to host; a firewall's own packets come from an address that no host has. */

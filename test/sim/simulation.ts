@@ -6,7 +6,8 @@ import { COUNTER_NAMES, STATE_NAMES } from "../../firmware/fastpath/memory/table
 import { STATE_TOMBSTONE } from "../../firmware/fastpath/sessions.ts";
 import { DROP_NAMES } from "../../firmware/fastpath/verdicts.ts";
 import { Coverage, eventsOf } from "./coverage.ts";
-import { type Fault, FaultInjector, type FaultKind } from "./faults.ts";
+import type { Fault, FaultKind } from "./faults.ts";
+import { FaultInjector } from "./injector.ts";
 import { describeRow, Invariants, memberState, notOlder, rowsOf, wordOf } from "./invariants.ts";
 import { Picture } from "./picture.ts";
 import { PolicyOracle } from "./policy-oracle.ts";

@@ -3,7 +3,7 @@
 // kept as it was drawn (seeds.ts), so that it stays the same story when more can be drawn.
 
 import { Random } from "../../firmware/hal/sim/random.ts";
-import { drawFaults, FAULT_KINDS, type Fault, type FaultKind } from "./faults.ts";
+import { drawFaults, FAULT_KINDS, type Fault, type FaultKind, fits } from "./faults.ts";
 import { type PictureOptions, unitsOf } from "./picture.ts";
 import type { WorkloadOptions } from "./workload.ts";
 
@@ -33,8 +33,8 @@ export const SHORT_IDLE = { tcpOpening: 5_000, tcpClosing: 3_000, udpOneWay: 3_0
 export function drawStory(seed: number, options: DrawOptions = {}): Story {
   const random = new Random(seed, "story");
   const drawn = { ...drawSettings(random.fork("settings")), ...options.settings };
-  const kinds = (options.kinds ?? FAULT_KINDS).filter((kind) => drawn.mode !== "transparent" || kind !== "move-user");
-  const count = random.fork("count").between(1, FAULTS_MOST);
+  const kinds = (options.kinds ?? FAULT_KINDS).filter((kind) => fits(kind, drawn));
+  const count = kinds.length === 0 ? 0 : random.fork("count").between(1, FAULTS_MOST);
   const faults = drawFaults(random.fork("faults"), { count, untilMillis: WORK_MILLIS, kinds, units: unitsOf(drawn) });
   // A flood fills tables; with the default timers they would stay full for minutes.
   const isFlooded = faults.some(({ kind }) => kind === "flood");
@@ -45,14 +45,19 @@ export function drawStory(seed: number, options: DrawOptions = {}): Story {
 
 function drawSettings(random: Random): Settings {
   const draw = (name: string): Random => random.fork(name);
+  const pairs = draw("pairs").chance(0.5);
+  const mode = draw("mode").chance(0.25) ? "transparent" : "routed";
   return {
-    pairs: draw("pairs").chance(0.5),
-    mode: draw("mode").chance(0.25) ? "transparent" : "routed",
+    pairs,
+    mode,
+    deployment: mode === "routed" && draw("deployment").chance(0.25) ? "active/passive" : "active/active",
     partition: draw("partition").chance(0.5) ? "stop" : "local",
     firstPacket: draw("first packet").pick(["query", "hold", "none"]),
     sessions: draw("sessions").pick([1_024, 2_048]),
     distanceMicros: Math.round(50 * 100 ** draw("distance").fraction()),
     twinMtuBytes: draw("mtu").pick([1_500, 1_600]),
+    previous: draw("previous").chance(0.3) ? unitsOf({ pairs }).filter((name) => draw(`previous ${name}`).chance(0.5)) : [],
+    ...(draw("keys").chance(0.4) && { keyMillis: draw("key").between(200, 3_000) }),
     ...(draw("idle").chance(0.5) && { idleMillis: SHORT_IDLE }),
   };
 }

@@ -3,7 +3,17 @@
 // and at least once a tick, and what it does takes virtual time.
 
 import { putCommand } from "../../firmware/fastpath/memory/commands.ts";
-import { COMMAND_PEER_RESTARTING, headerWord, LAYOUT_HASH, MAGIC, mapTables, planRegions, type Tables } from "../../firmware/fastpath/memory/tables.ts";
+import {
+  COMMAND_ORDER,
+  COMMAND_PEER_RESTARTING,
+  headerWord,
+  LAYOUT_HASH,
+  MAGIC,
+  mapTables,
+  planRegions,
+  ROLE_NAMES,
+  type Tables,
+} from "../../firmware/fastpath/memory/tables.ts";
 import type { Clock, Entropy, Memory, Port, Sealer } from "../../firmware/hal/contracts.ts";
 import { createPacketMemory, type FrameMemory } from "../../firmware/hal/packets.ts";
 import { SimMemory } from "../../firmware/hal/sim/memory.ts";
@@ -12,6 +22,8 @@ import { DriftingClock, type Timer } from "../../firmware/hal/sim/schedule.ts";
 import { SimSealer } from "../../firmware/hal/sim/sealer.ts";
 import { FRAME_BYTES, TICK_MILLIS } from "../../firmware/limits.ts";
 import type { Plan } from "../../firmware/plan.ts";
+import type { LinkTrial } from "../../firmware/twin/link.ts";
+import type { Dataplane } from "../../firmware/unit.ts";
 import type { Attachment, Segment } from "./segment.ts";
 import type { World } from "./world.ts";
 
@@ -23,10 +35,11 @@ export interface Machine {
   readonly memory: Memory;
   readonly ports: readonly Port[];
   readonly sealer: Sealer;
+  readonly trial?: LinkTrial;
 }
 
-/** A dataplane as the world sees it. */
-export interface Breather {
+/** A dataplane as the world sees it; what faults reach into is only there in production's. */
+export interface Breather extends Partial<Pick<Dataplane, "sessions" | "twin">> {
   /** One breath; returns how many packets moved. */
   breathe(): number;
   stop(): void;
@@ -46,6 +59,8 @@ const DRIFT_PPM = 50;
 const NOTICE_MICROS = 8_000;
 
 const HEADER = { magic: headerWord("magic"), layout: headerWord("layout"), sessions: headerWord("sessions") };
+const ROLE = headerWord("role");
+const ACTIVE = ROLE_NAMES.indexOf("active");
 
 export interface UnitOptions {
   readonly plan: Plan;
@@ -65,7 +80,9 @@ interface Life {
 
 export class SimUnit {
   readonly name: string;
-  readonly plan: Plan;
+  plan: Plan;
+  /** What its next dataplane is like, besides its plan. */
+  trial: LinkTrial = {};
   readonly nics: readonly Nic[];
   readonly attachments: readonly Attachment[];
   readonly storage = new SimMemory();
@@ -81,7 +98,7 @@ export class SimUnit {
   breaths = 0;
   private readonly world: World;
   private readonly build: Builder;
-  private clock: DriftingClock;
+  private readonly clock: DriftingClock;
   private next: Timer | null = null;
   private nextMicros = 0;
   private stalledUntilMicros = 0;
@@ -150,7 +167,7 @@ export class SimUnit {
     );
     const sealer = new SimSealer(packets.bytes, world.ledger);
     const entropy = world.random.fork(`unit ${this.name} start ${this.starts}`);
-    const dataplane = this.build({ clock: this.clock, entropy, packets, memory, ports, sealer }, plan, this.incarnation);
+    const dataplane = this.build({ clock: this.clock, entropy, packets, memory, ports, sealer, trial: this.trial }, plan, this.incarnation);
     this.life = { dataplane, packets, ports, sealer, memory };
     this.wake(BREATH_MICROS);
   }
@@ -186,6 +203,20 @@ export class SimUnit {
     this.life = null;
     this.next?.cancel();
     this.next = null;
+  }
+
+  get isActive(): boolean {
+    return this.life !== null && this.tables?.header.i[ROLE] === ACTIVE;
+  }
+
+  /** An operator's order, ORDER_*, through the mailbox. */
+  order(order: number, isForced: boolean): void {
+    if (this.life !== null && this.tables !== null) putCommand(this.tables, COMMAND_ORDER, order, isForced ? 1 : 0);
+  }
+
+  /** Its clock gains so many microseconds per second from now on. */
+  drift(ppm: number): void {
+    this.clock.drift(ppm);
   }
 
   /** The loop stands still; time goes on. */

@@ -98,9 +98,9 @@ function before(one: Timer, other: Timer): boolean {
 /** A unit's clock: starts where it likes and runs a little fast or slow. */
 export class DriftingClock implements Clock {
   private readonly schedule: Schedule;
-  private readonly startMicros: number;
-  private readonly bornMicros: number;
-  private readonly rate: number;
+  private startMicros: number;
+  private bornMicros: number;
+  private rate: number;
 
   /** `startMicros`: what it shows now. `driftPpm`: microseconds that it gains per second. */
   constructor(schedule: Schedule, startMicros = 0, driftPpm = 0) {
@@ -108,6 +108,13 @@ export class DriftingClock implements Clock {
     this.bornMicros = schedule.nowMicros;
     this.startMicros = startMicros;
     this.rate = 1 + driftPpm / 1e6;
+  }
+
+  /** From now on it gains `ppm` microseconds per second. */
+  drift(ppm: number): void {
+    this.startMicros = this.nowMicros();
+    this.bornMicros = this.schedule.nowMicros;
+    this.rate = 1 + ppm / 1e6;
   }
 
   nowMicros(): number {

@@ -37,6 +37,8 @@ export class SimSealer implements Sealer {
   private readonly keys: (KeyObject | null)[] = new Array(SEALER_SLOTS).fill(null);
   private readonly fingerprints: string[] = new Array(SEALER_SLOTS).fill("");
   opened = 0;
+  /** Keys other than an association's first: slots hold them by parity of their number. */
+  rotations = 0;
   refused = 0;
 
   /** Works on frames in `bytes`, a unit's packet memory. */
@@ -48,6 +50,7 @@ export class SimSealer implements Sealer {
   install(slot: number, key: Uint8Array): void {
     if (slot < 0 || slot >= SEALER_SLOTS) throw new Error(`sealer: there is no slot ${slot}`);
     if (key.length !== 32) throw new Error(`sealer: a key has 32 bytes, not ${key.length}`);
+    this.rotations += slot & 1;
     this.keys[slot] = createSecretKey(key);
     this.fingerprints[slot] = createHash("sha256").update(key).digest("hex").slice(0, 16);
   }
