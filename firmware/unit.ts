@@ -81,6 +81,8 @@ export class Dataplane {
   private readonly monitor: Monitor;
   private wasForwarding = false;
   private wasPassive = false;
+  /** Two that were active at once both said where the gateways are; the one that stays says it again. */
+  private matesYielded = 0;
 
   /**
    * `incarnation`: number for tables that start empty; must be above any that this unit's peers have seen. Adopts the rows
@@ -171,7 +173,7 @@ export class Dataplane {
     this.monitor.tick(Math.floor(nowMicros / 1_000));
     if (twin !== null) {
       twin.tick(nowMicros);
-      if (twin.mayForward !== this.wasForwarding || twin.isPassive !== this.wasPassive) this.standingChanged(twin);
+      if (twin.mayForward !== this.wasForwarding || twin.isPassive !== this.wasPassive || twin.matesYielded !== this.matesYielded) this.standingChanged(twin);
       if (twin.flush(nowMicros)) moved++;
     }
     engine.flush();
@@ -204,6 +206,7 @@ export class Dataplane {
   private standingChanged(twin: Twin): void {
     this.wasForwarding = twin.mayForward;
     this.wasPassive = twin.isPassive;
+    this.matesYielded = twin.matesYielded;
     this.engine.neighbours.silent = !twin.mayForward;
     this.engine.neighbours.answersGateway = !twin.isPassive;
     if (twin.mayForward) this.engine.takeOver();

@@ -118,6 +118,7 @@ export class Census {
 
   private take(unit: number, role: number, flags: number, term: number): void {
     if (role !== this.roles[unit] || term !== this.terms[unit]) this.news = (this.news + 1) | 0;
+    if (this.mates[unit] === 1 && this.roles[unit] === ROLE_ACTIVE && role !== ROLE_ACTIVE) this.matesYielded = (this.matesYielded + 1) | 0;
     this.roles[unit] = role;
     this.flags[unit] = flags;
     this.terms[unit] = term;
@@ -130,6 +131,9 @@ export class Census {
   isMate(unit: number): boolean {
     return this.mates[unit] === 1;
   }
+
+  /** How often a mate that was active is so no more. */
+  matesYielded = 0;
 
   /** This unit's site has no other unit. */
   get isAlone(): boolean {

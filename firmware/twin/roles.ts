@@ -241,6 +241,11 @@ export class Roles implements Standing {
     return this.census.twinActive();
   }
 
+  /** Grows whenever a mate that was active is so no more. */
+  get matesYielded(): number {
+    return this.census.matesYielded;
+  }
+
   /** A unit's owner word in its current incarnation; 0 = never heard of. */
   wordOf(unit: number): number {
     return this.owners.wordOf(unit);

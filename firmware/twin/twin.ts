@@ -181,6 +181,10 @@ export class Twin implements Partner, RoleHooks {
     roles.holds = this.firstPackets.saysHolds;
   }
 
+  get matesYielded(): number {
+    return this.membership.roles.matesYielded;
+  }
+
   get isPassive(): boolean {
     return this.membership.roles.sites.isPassive;
   }

@@ -29,7 +29,6 @@ export const WAYS: readonly string[] = [
   "event peer-dead",
   "event peer-partitioned",
   "event succession",
-  "event digests-differ",
   "event digests-equal",
   "event rows-adopted",
   "event rows-damaged",

@@ -29,6 +29,9 @@ import type { World } from "./world.ts";
 const ND_TTL = 255;
 const RESOLVE_MICROS = 100_000;
 const RESOLVE_TRIES = 5;
+/** Linux' reachable, delay and probe times together, and its retransmit time. */
+const CONFIRMED_MICROS = 20_000_000;
+const CONFIRM_AGAIN_MICROS = 1_000_000;
 const WAITING_MOST = 64;
 const MTU_BYTES = 1_500;
 
@@ -42,6 +45,8 @@ interface Neighbour {
   mac: Uint8Array | null;
   tries: number;
   waiting: Uint8Array[];
+  /** When it was last heard, or asked for. */
+  confirmedMicros: number;
 }
 
 interface Route {
@@ -205,10 +210,11 @@ export class Host {
     }
     const place = this.interfaces.find(({ addresses }) => addresses.some((own) => covers(own.address, own.bits, hop)));
     if (place === undefined) return;
-    const neighbour = place.neighbours.get(hop) ?? { mac: null, tries: 0, waiting: [] };
+    const neighbour = place.neighbours.get(hop) ?? { mac: null, tries: 0, waiting: [], confirmedMicros: 0 };
     place.neighbours.set(hop, neighbour);
     if (neighbour.mac !== null) {
       this.transmit(place, neighbour.mac, frame);
+      if (this.world.schedule.nowMicros - neighbour.confirmedMicros > CONFIRMED_MICROS) this.confirm(place, hop, neighbour);
       return;
     }
     if (neighbour.waiting.length < WAITING_MOST) neighbour.waiting.push(frame);
@@ -219,6 +225,13 @@ export class Host {
     frame.set(mac, 0);
     frame.set(place.nic.mac, 6);
     place.nic.send(frame, this.world.schedule.nowMicros);
+  }
+
+  /** A neighbour that has not been heard for long is asked for again, by everybody: a switch may send to where it was. */
+  private confirm(place: Interface, hop: Address, neighbour: Neighbour): void {
+    neighbour.confirmedMicros = this.world.schedule.nowMicros - CONFIRMED_MICROS + CONFIRM_AGAIN_MICROS;
+    const own = place.addresses.find(({ address, bits }) => address.v4 === hop.v4 && covers(address, bits, hop));
+    if (own !== undefined) this.sendResolution(place, own.address, hop, null);
   }
 
   private resolve(place: Interface, hop: Address, neighbour: Neighbour): void {
@@ -300,10 +313,11 @@ export class Host {
     let neighbour = place.neighbours.get(who);
     if (neighbour === undefined) {
       if (!create || this.owns(who)) return;
-      neighbour = { mac: null, tries: 0, waiting: [] };
+      neighbour = { mac: null, tries: 0, waiting: [], confirmedMicros: 0 };
       place.neighbours.set(who, neighbour);
     }
     neighbour.mac = mac;
+    neighbour.confirmedMicros = this.world.schedule.nowMicros;
     for (const frame of neighbour.waiting.splice(0)) this.transmit(place, mac, frame);
   }
 

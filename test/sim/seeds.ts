@@ -112,4 +112,27 @@ export const KEPT_STORIES: readonly KeptStory[] = [
     },
     ["447 ms  crash-torn A1 for 389 ms, detail 1980823814", "740 ms  data-one-way A2 for 2869 ms, detail 294781398"],
   ),
+  story(
+    26,
+    "two were active at once; the one that stayed did not say again where the wire's stations are",
+    { everyMillis: 100, downloadBytesMost: 113896 },
+    {
+      pairs: true,
+      mode: "transparent",
+      deployment: "active/active",
+      partition: "local",
+      firstPacket: "hold",
+      sessions: 1024,
+      distanceMicros: 194,
+      twinMtuBytes: 1600,
+      previous: [],
+      idleMillis: { tcpOpening: 5000, tcpClosing: 3000, udpOneWay: 3000, udpBothWays: 4000, icmpQuery: 3000, tcpReset: 2000 },
+    },
+    [
+      "840 ms  crash-keep B1 for 114 ms, detail 2804192458",
+      "4722 ms  crash-torn A1 for 83 ms, detail 1164379370",
+      "7035 ms  all-cut B2 for 778 ms, detail 2430011437",
+      "7849 ms  crash-sweep B1 for 676 ms, detail 3988684333",
+    ],
+  ),
 ];
