@@ -155,6 +155,8 @@ export const TOMBSTONE_GUARD_MILLIS = 10_000;
 /** A peer that pins more than one row in this many with tombstones is swept instead. */
 export const TOMBSTONE_SHARE = 16;
 
+/** Rows that are looked at per tick to say what would be lost now: 30 us. */
+export const ROWS_COUNTED_PER_TICK = 2_048;
 /** First packets that are held until their session is replicated, and how long at the most; under `auto` from this round trip on, back to asking below half of it. */
 export const FIRST_PACKETS = 512;
 export const HOLD_MILLIS = 250;

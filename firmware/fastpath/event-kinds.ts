@@ -2,7 +2,7 @@
 // shared memory and in the event log. New kinds go to the end.
 //
 // A sentence names fields of the event row in braces; the reader puts names for numbers there: {unit} {port} {rule} {value}
-// {flow} (zone, protocol, source, destination and ports) {source} {destination} {suppressed}; value as a name: {kind} {role} {other} (unit) {relief}.
+// {flow} (zone, protocol, source, destination and ports) {source} {destination} {suppressed}; value as a name: {kind} {role} {other} (unit) {relief} {before} {after} (takeoverValue).
 
 export const SEVERITY_NAMES = ["information", "notice", "warning", "error"] as const;
 export type Severity = (typeof SEVERITY_NAMES)[number];
@@ -52,7 +52,19 @@ const KINDS = [
   ["fail-closed", "error", "This unit passes nothing: it failed {value} times in a row."],
   ["events-suppressed", "information", "{suppressed} more events of kind {kind} were left out."],
   ["gives-way", "notice", "This unit gives way to {unit}: {relief}."],
+  ["takeover", "warning", "Took over from {unit}: silent for {before} ms when that was decided, the first packet left {after} ms later."],
 ] as const satisfies readonly (readonly [string, Severity, string])[];
+
+/** Of a takeover, both durations in one number, to 10 us. */
+export function takeoverValue(silentMicros: number, firstPacketMicros: number): number {
+  const tens = (micros: number): number => Math.min(Math.round(micros / 10), TAKEOVER_RADIX - 1);
+  return tens(silentMicros) * TAKEOVER_RADIX + tens(firstPacketMicros);
+}
+/** Milliseconds from the last sign of life to the decision, and from there to the first packet. */
+export function takeoverMillis(value: number): readonly [number, number] {
+  return [Math.floor(value / TAKEOVER_RADIX) / 100, (value % TAKEOVER_RADIX) / 100];
+}
+const TAKEOVER_RADIX = 2 ** 24;
 
 export type EventName = (typeof KINDS)[number][0];
 export const EVENT_NAMES: readonly EventName[] = KINDS.map(([name]) => name);

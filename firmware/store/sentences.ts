@@ -1,6 +1,6 @@
 // An event as a sentence: its kind's template (fastpath/event-kinds.ts) with names put in for numbers.
 
-import { EVENT_NAMES, EVENT_SENTENCES, EVENT_SEVERITIES, type EventName, RELIEF_NAMES, type Severity } from "../fastpath/event-kinds.ts";
+import { EVENT_NAMES, EVENT_SENTENCES, EVENT_SEVERITIES, type EventName, RELIEF_NAMES, type Severity, takeoverMillis } from "../fastpath/event-kinds.ts";
 import { ROLE_NAMES } from "../fastpath/memory/tables.ts";
 import type { LiveNames } from "./live/views.ts";
 
@@ -65,6 +65,10 @@ function wordOf(name: string, event: EventRow, names: LiveNames): string {
       return EVENT_NAMES[event.value] ?? String(event.value);
     case "role":
       return ROLE_NAMES[event.value] ?? String(event.value);
+    case "before":
+      return String(takeoverMillis(event.value)[0]);
+    case "after":
+      return String(takeoverMillis(event.value)[1]);
     case "relief":
       return RELIEF_NAMES[event.value] ?? String(event.value);
     case "other":

@@ -100,7 +100,7 @@ export interface LinkOptions extends LinkTrial {
   readonly packets: PacketMemory;
   readonly sealer: Sealer;
   readonly entropy: Entropy;
-  readonly tables: Pick<Tables, "members" | "counters">;
+  readonly tables: Pick<Tables, "members" | "paths" | "counters">;
   readonly notes: Pick<EventRing, "note">;
   readonly standing: Standing;
 }

@@ -15,7 +15,7 @@ import { type RoleHooks, Roles } from "./roles.ts";
 
 export interface MembershipOptions extends LinkTrial, Pick<LinkOptions, "ports" | "twinPort" | "packets" | "sealer" | "entropy" | "notes"> {
   readonly plan: Pick<Plan, "unit" | "site" | "agreementHash" | "twin">;
-  readonly tables: Pick<Tables, "header" | "members" | "counters">;
+  readonly tables: Pick<Tables, "header" | "members" | "paths" | "counters">;
   /** The tables were empty or came from a checkpoint: no incarnation that a peer has seen may be used again. */
   readonly isNewborn: boolean;
   /** True when a monitored address answered within the detection time; null when none is configured. */

@@ -11,8 +11,10 @@ import { PORT_UP } from "../hal/contracts.ts";
 import { UNITS } from "../limits.ts";
 import { B_ECHO, ECHO_BYTES, PATH_TWIN, PATHS } from "./frame.ts";
 
-/** Send times of the last heartbeats on the twin path, per peer; a power of two. */
+/** Send times of the last heartbeats on each path, per peer; a power of two. */
 const SENT = 64;
+/** Heartbeats that the loss is reckoned over. */
+const LOSS_MEMORY = 64;
 const NEVER = Number.NEGATIVE_INFINITY;
 const CELLS = UNITS * PATHS;
 
@@ -29,7 +31,11 @@ export class Paths {
   /** By unit × PATHS + path of the peer: last sequence heard and when. */
   private readonly sequenceHeard = new Int32Array(CELLS);
   private readonly sequenceHeardAt = new Float64Array(CELLS).fill(NEVER);
-  private readonly sentAt = new Float64Array(UNITS * SENT);
+  private readonly sentAt = new Float64Array(CELLS * SENT);
+  /** Smoothed round trip there and back on one path, by unit × PATHS + path; 0 = unknown. */
+  readonly pathRoundTripMicros = new Float64Array(CELLS);
+  /** Of the peer's heartbeats on this path, lately lost: 0..1. */
+  readonly loss = new Float64Array(CELLS);
   /** Sequences sent when `mark` was called, and who has echoed a later one since. */
   private readonly marks = new Int32Array(CELLS);
   private readonly markEchoed = new Uint8Array(UNITS);
@@ -49,6 +55,7 @@ export class Paths {
     this.sequenceHeard.fill(0, from, from + PATHS);
     this.sequenceHeardAt.fill(NEVER, from, from + PATHS);
     this.roundTripMicros[unit] = 0;
+    this.pathRoundTripMicros.fill(0, from, from + PATHS);
     this.markEchoed[unit] = 0;
   }
 
@@ -71,7 +78,9 @@ export class Paths {
   /** Takes a heartbeat's sequence (sent on `peerPath`) and its echoes (body at `body`); `path`: where it came in. */
   beat(unit: number, peerPath: number, path: number, view: DataView, body: number, sequence: number, nowMicros: number): void {
     const theirs = unit * PATHS + peerPath;
-    if (((sequence - (this.sequenceHeard[theirs] as number)) | 0) > 0) {
+    const ahead = (sequence - (this.sequenceHeard[theirs] as number)) | 0;
+    if (ahead > 0) {
+      this.countLoss(unit * PATHS + path, this.sequenceHeard[theirs] === 0 ? 0 : Math.min(ahead - 1, LOSS_MEMORY));
       this.sequenceHeard[theirs] = sequence;
       this.sequenceHeardAt[theirs] = nowMicros;
     }
@@ -84,7 +93,7 @@ export class Paths {
       const echoedAt = nowMicros - holdMicros;
       if (echoedAt > (this.echoedAt[cell] as number)) this.echoedAt[cell] = echoedAt;
       if (((echo - (this.marks[cell] as number)) | 0) > 0) this.markEchoed[unit] = 1;
-      if (mine === PATH_TWIN && path === PATH_TWIN) this.measure(unit, echo, echoedAt);
+      if (mine === path) this.measure(unit, path, echo, echoedAt);
     }
   }
 
@@ -93,7 +102,7 @@ export class Paths {
     const cell = unit * PATHS + path;
     const next = ((this.sent[cell] as number) + 1) | 0 || 1;
     this.sent[cell] = next;
-    if (path === PATH_TWIN) this.sentAt[unit * SENT + (next & (SENT - 1))] = nowMicros;
+    this.sentAt[cell * SENT + (next & (SENT - 1))] = nowMicros;
     return next;
   }
 
@@ -172,13 +181,22 @@ export class Paths {
     }
   }
 
-  private measure(unit: number, echo: number, echoedAtMicros: number): void {
-    const latest = this.sent[unit * PATHS + PATH_TWIN] as number;
+  /** One heartbeat came, and `lost` before it did not: each counts for one in LOSS_MEMORY. */
+  private countLoss(cell: number, lost: number): void {
+    let loss = this.loss[cell] as number;
+    for (let k = 0; k < lost; k = (k + 1) | 0) loss += (1 - loss) / LOSS_MEMORY;
+    this.loss[cell] = loss - loss / LOSS_MEMORY;
+  }
+
+  private measure(unit: number, path: number, echo: number, echoedAtMicros: number): void {
+    const cell = unit * PATHS + path;
+    const latest = this.sent[cell] as number;
     const age = (latest - echo) | 0;
     if (age < 0 || age >= SENT) return;
-    const sample = echoedAtMicros - (this.sentAt[unit * SENT + (echo & (SENT - 1))] as number);
+    const sample = echoedAtMicros - (this.sentAt[cell * SENT + (echo & (SENT - 1))] as number);
     if (sample < 0) return;
-    const known = this.roundTripMicros[unit] as number;
-    this.roundTripMicros[unit] = known === 0 ? Math.max(sample, 1) : known + (sample - known) / 8;
+    const known = this.pathRoundTripMicros[cell] as number;
+    this.pathRoundTripMicros[cell] = known === 0 ? Math.max(sample, 1) : known + (sample - known) / 8;
+    if (path === PATH_TWIN) this.roundTripMicros[unit] = this.pathRoundTripMicros[cell] as number;
   }
 }

@@ -3,9 +3,10 @@
 import { eventKind } from "../fastpath/event-kinds.ts";
 import type { EventRing } from "../fastpath/events.ts";
 import { word } from "../fastpath/memory/layout.ts";
-import { counterRow, MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
+import { counterRow, MEMBERS, PATH_TABLE, type Tables } from "../fastpath/memory/tables.ts";
+import type { Port } from "../hal/contracts.ts";
 import { UNITS } from "../limits.ts";
-import { PATH_TWIN } from "./frame.ts";
+import { PATH_TWIN, PATHS } from "./frame.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Paths } from "./paths.ts";
@@ -19,6 +20,14 @@ const M_HEARTBEATS_F64 = word(MEMBERS, "heartbeatsReceived") >> 1;
 const M_REJECTED_F64 = word(MEMBERS, "framesRejected") >> 1;
 const M_ASSOCIATED = word(MEMBERS, "associated");
 const M_MTU = word(MEMBERS, "mtu");
+const PATH_WORDS = PATH_TABLE.strideWords;
+const P_UNIT = word(PATH_TABLE, "unit");
+const P_PATH = word(PATH_TABLE, "path");
+const P_UP = word(PATH_TABLE, "up");
+const P_ROUND_TRIP = word(PATH_TABLE, "roundTrip");
+const P_LOSS = word(PATH_TABLE, "loss");
+const P_MTU = word(PATH_TABLE, "mtu");
+const TWIN_REFUSED = counterRow("twin-refused");
 const FRAMES_SEALED = counterRow("frames-sealed");
 const FRAMES_OPENED = counterRow("frames-opened");
 const FRAMES_REJECTED = counterRow("frames-rejected");
@@ -35,7 +44,7 @@ const EVENT_REJECTED = eventKind("frames-rejected");
 const COMPLAINT_MICROS = 10_000_000;
 
 export interface LinkReportParts {
-  readonly tables: Pick<Tables, "members" | "counters">;
+  readonly tables: Pick<Tables, "members" | "paths" | "counters">;
   readonly notes: Pick<EventRing, "note">;
   readonly paths: Paths;
   readonly inbox: Inbox;
@@ -47,6 +56,7 @@ export interface LinkReportParts {
 export class LinkReport {
   private readonly i: Int32Array;
   private readonly f: Float64Array;
+  private readonly pathRows: Int32Array;
   private readonly counters: Float64Array;
   private readonly notes: Pick<EventRing, "note">;
   private readonly paths: Paths;
@@ -59,12 +69,14 @@ export class LinkReport {
   private readonly rejectedDue = new Float64Array(UNITS);
   private readonly rejectedTold = new Float64Array(UNITS);
   private countedSealed = 0;
+  private countedRefused = 0;
   private countedOpened = 0;
   private countedRejected = 0;
 
   constructor(parts: LinkReportParts) {
     this.i = parts.tables.members.i;
     this.f = parts.tables.members.f;
+    this.pathRows = parts.tables.paths.i;
     this.counters = parts.tables.counters.f;
     this.notes = parts.notes;
     this.paths = parts.paths;
@@ -111,6 +123,7 @@ export class LinkReport {
     const heard = this.paths.lastHeard(unit);
     this.i[at + M_LAST_HEARD] = heard > 0 ? (heard / 1000) | 0 : 0;
     this.i[at + M_ROUND_TRIP] = this.paths.roundTripMicros[unit] as number;
+    for (let path = 0; path < PATHS; path = (path + 1) | 0) this.tellPath(unit, path);
     const rejected = this.inbox.rejected[unit] as number;
     this.f[(at >> 1) + M_REJECTED_F64] = rejected;
     const since = rejected - (this.rejectedTold[unit] as number);
@@ -118,6 +131,19 @@ export class LinkReport {
     this.rejectedDue[unit] = nowMicros + COMPLAINT_MICROS;
     this.rejectedTold[unit] = rejected;
     this.notes.note(EVENT_REJECTED, nowMicros, unit, -1, since);
+  }
+
+  private tellPath(unit: number, path: number): void {
+    const { paths } = this;
+    if ((paths.ports[path] ?? null) === null) return;
+    const cell = unit * PATHS + path;
+    const at = cell * PATH_WORDS;
+    this.pathRows[at + P_UNIT] = unit;
+    this.pathRows[at + P_PATH] = path;
+    this.pathRows[at + P_UP] = paths.isUp(unit, path) ? 1 : 0;
+    this.pathRows[at + P_ROUND_TRIP] = paths.pathRoundTripMicros[cell] as number;
+    this.pathRows[at + P_LOSS] = Math.round((paths.loss[cell] as number) * 1_000);
+    this.pathRows[at + P_MTU] = path === PATH_TWIN ? (this.i[unit * MEMBER_WORDS + M_MTU] as number) : (paths.ports[path] as Port).mtuBytes;
   }
 
   /** With each beat: adds what happened since the last one to the unit's counters, which outlive this start. */
@@ -128,6 +154,8 @@ export class LinkReport {
     counters[FRAMES_SEALED] = (counters[FRAMES_SEALED] as number) + outbox.framesSealed - this.countedSealed;
     counters[FRAMES_OPENED] = (counters[FRAMES_OPENED] as number) + inbox.framesOpened - this.countedOpened;
     counters[FRAMES_REJECTED] = (counters[FRAMES_REJECTED] as number) + rejected - this.countedRejected;
+    counters[TWIN_REFUSED] = (counters[TWIN_REFUSED] as number) + outbox.refused - this.countedRefused;
+    this.countedRefused = outbox.refused;
     this.countedSealed = outbox.framesSealed;
     this.countedOpened = inbox.framesOpened;
     this.countedRejected = rejected;

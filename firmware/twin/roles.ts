@@ -21,6 +21,9 @@ import { REJOIN_LIMIT_MILLIS, UNITS } from "../limits.ts";
 import type { PlannedPeer } from "../plan.ts";
 import { type Candidate, Census, ROLE_ACTIVE, ROLE_NONE, ROLE_REJOINING, ROLE_STANDBY } from "./census.ts";
 import {
+  B_EXPOSED_LINK,
+  B_EXPOSED_SITE,
+  B_EXPOSED_UNIT,
   B_HEALTH,
   B_INCARNATION,
   B_NUMBER,
@@ -54,6 +57,12 @@ const M_TERM = word(MEMBERS, "term");
 const M_SUCCESSOR = word(MEMBERS, "successor");
 const M_HEALTH = word(MEMBERS, "health");
 const M_PRIORITY = word(MEMBERS, "priority");
+const M_EXPOSED_UNIT = word(MEMBERS, "exposedUnit");
+const M_EXPOSED_SITE = word(MEMBERS, "exposedSite");
+const M_EXPOSED_LINK = word(MEMBERS, "exposedLink");
+const H_EXPOSED_UNIT = headerWord("exposedUnit");
+const H_EXPOSED_SITE = headerWord("exposedSite");
+const H_EXPOSED_LINK = headerWord("exposedLink");
 const H_ROLE = headerWord("role");
 const H_TERM = headerWord("term");
 const H_HEALTH = headerWord("health");
@@ -315,6 +324,7 @@ export class Roles implements Standing {
     const isLater = this.owners.learn(unit, view.getUint32(body + B_INCARNATION));
     this.members[unit * MEMBER_WORDS + M_HEALTH] = this.census.healthOf(unit);
     this.members[unit * MEMBER_WORDS + M_PRIORITY] = this.census.priorityOf(unit);
+    if (bodyBytes >= HEARTBEAT_BYTES) this.hearExposure(unit * MEMBER_WORDS, view, body);
     if (bodyBytes >= HEARTBEAT_BYTES && this.sites.hear(view.getUint32(body + B_SITE_TERM), view.getUint8(body + B_PASSIVE))) this.isNews = true;
     if (news === this.census.news && !isLater) return;
     this.tell(unit);
@@ -328,7 +338,16 @@ export class Roles implements Standing {
     view.setUint8(body + B_PASSIVE, this.sites.passive);
     view.setUint16(body + B_HEALTH, this.health?.value ?? 0);
     view.setUint32(body + B_SITE_TERM, this.sites.term);
+    view.setInt32(body + B_EXPOSED_UNIT, this.header[H_EXPOSED_UNIT] as number);
+    view.setInt32(body + B_EXPOSED_SITE, this.header[H_EXPOSED_SITE] as number);
+    view.setInt32(body + B_EXPOSED_LINK, this.header[H_EXPOSED_LINK] as number);
     this.census.relay(view, body);
+  }
+
+  private hearExposure(at: number, view: DataView, body: number): void {
+    this.members[at + M_EXPOSED_UNIT] = view.getInt32(body + B_EXPOSED_UNIT);
+    this.members[at + M_EXPOSED_SITE] = view.getInt32(body + B_EXPOSED_SITE);
+    this.members[at + M_EXPOSED_LINK] = view.getInt32(body + B_EXPOSED_LINK);
   }
 
   append(unit: number, view: DataView, at: number, roomBytes: number): number {

@@ -14,6 +14,7 @@ import type { Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
 import { TICK_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import { Exchange } from "./exchange.ts";
+import { Exposure } from "./exposure.ts";
 import { FirstPacketSetting } from "./first-packets.ts";
 import { BEAT_HOLDS } from "./frame.ts";
 import type { GrantRoles } from "./grants.ts";
@@ -23,6 +24,7 @@ import { DEAD } from "./liveness.ts";
 import { Membership } from "./membership.ts";
 import type { RejoinListener } from "./rejoin.ts";
 import type { RoleHooks } from "./roles.ts";
+import { Takeovers } from "./takeovers.ts";
 
 export interface TwinParts {
   readonly plan: Plan;
@@ -54,6 +56,9 @@ export class Twin implements Partner, RoleHooks {
   /** Sites that may be making sessions now: both, unless the other is dead and its rows have been taken over. */
   sites: number;
   private readonly firstPackets: FirstPacketSetting;
+  private readonly exposure: Exposure;
+  private readonly takeovers: Takeovers;
+  private nowMicros = 0;
   private readonly unit: number;
   private readonly isWire: boolean;
   private readonly elsewhere: readonly number[];
@@ -66,6 +71,8 @@ export class Twin implements Partner, RoleHooks {
     const draw = new Int32Array(1);
     parts.entropy.fill(new Uint8Array(draw.buffer));
     this.firstPackets = new FirstPacketSetting(plan.twin.firstPacket, tables.header.i);
+    this.exposure = new Exposure(parts.sessions, tables.header.i, plan.twin.partition === "stop");
+    this.takeovers = new Takeovers(events, tables);
     this.unit = plan.unit;
     this.isWire = plan.mode === "transparent";
     this.elsewhere = plan.twin.peers.filter((peer) => peer.site !== plan.site).map((peer) => peer.unit);
@@ -121,12 +128,15 @@ export class Twin implements Partner, RoleHooks {
   tick(nowMicros: number): void {
     this.membership.tick(nowMicros);
     this.tickFirstPackets(nowMicros);
+    this.takeovers.tick(nowMicros);
+    this.nowMicros = nowMicros;
     this.sites = this.isOtherSiteLeft() ? 1 : 2;
     // The active site is dead, to the last unit, and what it owned is ours.
     if (this.sites === 1 && this.isPassive) this.membership.orders.obey(ORDER_RESUME_SITE, true, nowMicros);
     if (nowMicros < this.tickAtMicros) return;
     this.tickAtMicros = nowMicros + TICK_MILLIS * 1_000;
     this.exchange.tick(nowMicros);
+    this.exposure.tick();
   }
 
   /** Last: what changed goes out. True: there is more than one breath allowed, do not wait. */
@@ -226,6 +236,9 @@ export class Twin implements Partner, RoleHooks {
 
   superseded(unit: number, _incarnation: number, successor: number, next: number): void {
     this.exchange.superseded(unit, successor, next);
+    const { liveness, link } = this.membership;
+    const isDead = liveness.state(unit) === DEAD;
+    if (successor === this.unit && unit !== this.unit) this.takeovers.decided(unit, isDead ? this.nowMicros - link.paths.lastHeard(unit) : 0, this.nowMicros);
   }
 
   incarnated(next: number): void {

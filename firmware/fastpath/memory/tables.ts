@@ -270,7 +270,6 @@ export const COUNTER_NAMES = [
   "first-packets-unheld",
   "strays-admitted",
   "twin-refused",
-  "twin-waited",
 ] as const;
 export type CounterName = (typeof COUNTER_NAMES)[number];
 export const COUNTERS: Table = defineTable({

@@ -5,6 +5,7 @@ import { TICK_MILLIS } from "../../limits.ts";
 import type { Answer, Context, Row } from "./query.ts";
 import { number, text } from "./query.ts";
 import { paint, type Screen, type Style } from "./table.ts";
+import { exposureOf, wholeSentence } from "./whole.ts";
 import { count, counted, duration } from "./words.ts";
 
 const LOOK_MILLIS = TICK_MILLIS * 10;
@@ -89,12 +90,30 @@ export async function status(context: Context): Promise<Answer> {
     halfOpen: number(header, "half_open"),
     capacity: number(header, "sessions"),
   };
+  const members = peers.map(({ member }) => member);
+  const whole = members.length === 0 || !breathing ? "" : wholeSentence(header, members);
   const { role, mode, driver, term, incarnation, revision, starts } = header;
-  const json = { unit: header.unit, breathing, role, mode, driver, term, incarnation, revision, starts, sessions, peers, drops };
+  const json = {
+    unit: header.unit,
+    breathing,
+    role,
+    mode,
+    driver,
+    term,
+    incarnation,
+    revision,
+    starts,
+    sessions,
+    peers,
+    drops,
+    whole,
+    exposed: exposureOf(header, members),
+  };
   return {
     json,
     lines: (screen) => [
       paint(headline(header, breathing), breathing ? "bold" : "red", screen),
+      ...(whole === "" ? [] : [whole]),
       sessionLine(sessions),
       ...peers.map((peer) => peerLine(peer, screen)),
       ...dropLines(drops),

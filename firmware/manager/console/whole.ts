@@ -1,0 +1,88 @@
+// The whole firewall in one sentence: who does what, what is not as it should be, and what would be lost if something failed now.
+// Said by any unit, from its own count and from what the others tell in their heartbeats.
+
+import type { Row } from "./query.ts";
+import { number, text } from "./query.ts";
+import { count, counted } from "./words.ts";
+
+interface Unit {
+  readonly name: string;
+  readonly state: string;
+  readonly role: string;
+  readonly row: Row;
+}
+
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+function verb(names: readonly string[], one: string, several: string): string {
+  return names.length === 1 ? one : several;
+}
+
+/** What ails a unit, gravest first; empty when nothing does. */
+function ailments({ row }: Unit): string[] {
+  const has = (column: string): boolean => number(row, column) > 0;
+  return [
+    ...(has("drained") ? ["is drained"] : []),
+    ...(has("behind") ? ["is not yet synchronised"] : []),
+    ...(has("stalls") ? ["stands still at times"] : []),
+    ...(has("twin_lost") ? ["has lost the twin link"] : []),
+    ...(has("ports_down") ? [`has ${counted(number(row, "ports_down"), "port")} down`] : []),
+    ...(has("monitored_silent") ? [`does not reach ${count(number(row, "monitored_silent"))} of its monitored addresses`] : []),
+    ...(has("disk_ailing") ? ["cannot write to its disk"] : []),
+  ];
+}
+
+function roles(units: readonly Unit[]): string {
+  const there = units.filter(({ state }) => state === "alive" || state === "rejoining");
+  const named = (role: string) => there.filter((unit) => unit.role === role).map(({ name }) => name);
+  const active = named("active");
+  const standby = named("standby");
+  const rejoining = named("rejoining");
+  const parts = [
+    active.length > 0 ? `${listed(active)} ${verb(active, "is", "are")} active` : "no unit is active",
+    ...(standby.length > 0 ? [`${listed(standby)} ${verb(standby, "stands", "stand")} by`] : []),
+    ...(rejoining.length > 0 ? [`${listed(rejoining)} ${verb(rejoining, "rejoins", "rejoin")}`] : []),
+    ...units.filter(({ state }) => state === "dead" || state === "partitioned").map(({ name, state }) => `${name} is ${state}`),
+    ...units.filter(({ state }) => state === "absent").map(({ name }) => `${name} was not heard`),
+    ...there.flatMap((unit) => ailments(unit).map((what) => `${unit.name} ${what}`)),
+  ];
+  return parts.join(", ");
+}
+
+/** Sessions that would be lost, by what failed; the header's own count and the others' words. */
+export function exposureOf(header: Row, members: readonly Row[]): { units: Record<string, number>; sites: Record<string, number>; link: number } {
+  const units: Record<string, number> = {};
+  const sites: Record<string, number> = {};
+  let link = 0;
+  for (const row of [header, ...members.filter((member) => text(member, "state") === "alive")]) {
+    const name = text(row, "unit");
+    const site = name.slice(0, -1);
+    units[name] = number(row, "exposed_unit");
+    sites[site] = (sites[site] ?? 0) + number(row, "exposed_site");
+    link += number(row, "exposed_link");
+  }
+  return { units, sites, link };
+}
+
+function losses(header: Row, members: readonly Row[]): string {
+  const { units, sites, link } = exposureOf(header, members);
+  const parts = [
+    ...Object.entries(units).flatMap(([name, lost]) => (lost > 0 ? [`${counted(lost, "session")} with ${name}`] : [])),
+    ...Object.entries(sites).flatMap(([site, lost]) => (lost > 0 ? [`${count(lost)} with site ${site}`] : [])),
+  ];
+  const lost = parts.length === 0 ? "no session would be lost with any unit or site" : `${listed(parts)} would be lost`;
+  return link === 0 ? lost : `${lost}, and ${counted(link, "session")} would stop without the link between the sites`;
+}
+
+/** `header`: of live_header; `members`: the other units' rows. */
+export function wholeSentence(header: Row, members: readonly Row[]): string {
+  const own: Unit = { name: text(header, "unit"), state: "alive", role: text(header, "role"), row: header };
+  const units = [own, ...members.map((row): Unit => ({ name: text(row, "unit"), state: text(row, "state"), role: text(row, "role"), row }))];
+  units.sort((one, other) => (one.name < other.name ? -1 : 1));
+  const passive = number(header, "passive_sites");
+  const sites = [...new Set(units.map(({ name }) => name.slice(0, -1)))];
+  const standing = sites.filter((_, k) => (passive & (1 << k)) !== 0).map((site) => `, site ${site} stands by`);
+  return `${roles(units)}${standing.join("")}; if it failed now, ${losses(header, members)}.`;
+}
