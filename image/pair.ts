@@ -13,7 +13,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { labConfiguration } from "../test/lab/configuration.ts";
 import { startDownload, startServices } from "../test/lab/hosts.ts";
-import { LAB_UNITS, type LabUnit, PORT_ONE, PORT_THREE, SERVICE3 } from "../test/lab/picture.ts";
+import { type FirstUnit, LAB_UNITS, type LabUnit, PORT_ONE, PORT_THREE, SERVICE3 } from "../test/lab/picture.ts";
 import { buildTopology, inNamespace } from "../test/lab/topology.ts";
 import { buildData, diskLayout, type Partition, placePartition } from "./disk.ts";
 import { Guest } from "./guest.ts";
@@ -130,7 +130,7 @@ async function countHeartbeats(guest: Guest, say: Say): Promise<void> {
 }
 
 /** A transfer whose requests cross A1 and whose replies arrive at B1. */
-async function transfer(guests: Readonly<Record<LabUnit, Guest>>, address: string, say: Say): Promise<void> {
+async function transfer(guests: Readonly<Record<FirstUnit, Guest>>, address: string, say: Say): Promise<void> {
   const read = async () => ({ off: await counterOf(guests.B1, "handed-off"), here: await counterOf(guests.A1, "handed-here") });
   const before = await read();
   const startedAt = performance.now();
@@ -150,7 +150,7 @@ async function transfer(guests: Readonly<Record<LabUnit, Guest>>, address: strin
 async function main(image: string): Promise<void> {
   const say: Say = (text) => console.log(text);
   mkdirSync(RUN, { recursive: true });
-  buildTopology("routed");
+  buildTopology({ wiring: "routed" });
   const guests = { A1: await startGuest(image, "A1"), B1: await startGuest(image, "B1") };
   const services = await startServices("service3");
   try {

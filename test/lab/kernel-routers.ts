@@ -40,7 +40,7 @@ function receivedBy(site: SiteName, device: string): number {
 }
 
 async function routed(): Promise<object> {
-  buildTopology("routed");
+  buildTopology({ wiring: "routed" });
   for (const site of SITES) becomeRouter(site);
   const services = await startServices("service3");
   const before = { replies: packetsOnWire("service3", "tcp"), a: receivedBy("A", "port2"), b: receivedBy("B", "port2") };
@@ -89,7 +89,7 @@ async function twinLink(): Promise<object> {
 }
 
 async function transparent(): Promise<object> {
-  buildTopology("transparent");
+  buildTopology({ wiring: "transparent" });
   for (const site of SITES) {
     inNamespace(
       unitOf(site),

@@ -3,7 +3,9 @@
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { HEARTBEAT_MILLIS, HEARTBEAT_MISSES } from "../../firmware/limits.ts";
 import { MEMORY_DIRECTORY, RUN_DIRECTORY } from "../../firmware/manager/places.ts";
 import type { LabOptions } from "./configuration.ts";
 import { startServices } from "./hosts.ts";
@@ -17,6 +19,8 @@ const MEET_LIMIT_MILLIS = 5_000;
 
 export interface Lab {
   readonly units: Units;
+  /** The units that this lab has. */
+  readonly names: readonly LabUnit[];
   readonly driver: LabDriver;
   /** Tells the reader what happens, as it happens. */
   say(text: string): void;
@@ -24,35 +28,54 @@ export interface Lab {
 
 /** A unit's own dataplane has opened its ports and may forward. */
 export const IS_FORWARDING = "SELECT started_at > 0 AND role = 'active' FROM live_header";
+const HAS_A_ROLE = "SELECT started_at > 0 AND role IN ('active', 'standby') FROM live_header";
 /** `peer` is alive, keys are agreed, and the digests say that both tables are equal. */
 export const inStepWith = (peer: LabUnit): string =>
   `SELECT state = 'alive' AND associated = 1 AND lag_rows = 0 AND sweeping = 0 AND digests_equal = 1 FROM members WHERE unit = '${peer}'`;
+/** The same of each of `peers`. */
+export const inStepWithAll = (peers: readonly LabUnit[]): string => `SELECT ${peers.map((peer) => `(${inStepWith(peer)})`).join(" AND ")}`;
 
 export const peerOf = (name: LabUnit): LabUnit => (name === "A1" ? "B1" : "A1");
 
-/** Waits until a unit forwards, and (with a twin) until both are in step. */
-export async function untilReady(units: Units, twin: boolean): Promise<void> {
-  for (const name of LAB_UNITS) await units[name].until("forwarding", IS_FORWARDING, START_LIMIT_MILLIS);
-  if (twin) for (const name of LAB_UNITS) await units[name].until(`in step with ${peerOf(name)}`, inStepWith(peerOf(name)), MEET_LIMIT_MILLIS);
+/** Waits until every unit forwards (or stands by for its mate), and (with a twin) until all are in step. */
+export async function untilReady(units: Units, names: readonly LabUnit[], twin: boolean): Promise<void> {
+  const isPaired = names.length > LAB_UNITS.length;
+  for (const name of names) await units[name].until(isPaired ? "active or standby" : "forwarding", isPaired ? HAS_A_ROLE : IS_FORWARDING, START_LIMIT_MILLIS);
+  if (twin) await untilInStep(units, names, MEET_LIMIT_MILLIS);
 }
+
+/** Waits until each of `names` is in step with all others of them. */
+export async function untilInStep(units: Units, names: readonly LabUnit[], limitMillis: number): Promise<void> {
+  for (const name of names) {
+    const peers = names.filter((other) => other !== name);
+    await units[name].until(`in step with ${peers.join(", ")}`, inStepWithAll(peers), limitMillis);
+  }
+}
+
+const inWords = (names: readonly LabUnit[]): string => `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
 /** Builds a lab and starts it; removes what an earlier one left. */
 export async function startLab(options: LabOptions, driver: UnitDriver | undefined, say: (text: string) => void): Promise<Lab> {
   stopLab();
-  buildTopology(options.wiring);
+  const names = options.units ?? LAB_UNITS;
+  buildTopology(options);
   writeConfiguration(options);
   const units = createUnits(driver);
-  for (const name of LAB_UNITS) units[name].start();
+  for (const name of names) units[name].start();
   try {
-    await Promise.all([startServices("service3"), untilReady(units, options.twin)]);
+    await Promise.all([startServices("service3"), untilReady(units, names, options.twin)]);
   } catch (error) {
-    say(lastWords(units));
+    say(lastWords(units, names));
     throw error;
   }
   const used = String(units.A1.query("SELECT driver FROM live_header")[0]?.["driver"] ?? "pcap") as LabDriver;
   if (used === "pcap" && driver === undefined) say(`AF_XDP is not to be had here, so the units use node-pcap (${units.A1.whyFallback()})`);
-  say(`units ${LAB_UNITS.join(" and ")} are up on ${used}${options.twin ? ", in step with each other" : ", each on its own: the twin is off"}`);
-  return { units, driver: used, say };
+  say(`units ${inWords(names)} are up on ${used}${options.twin ? ", in step with each other" : ", each on its own: the twin is off"}`);
+  if (options.heartbeatMillis !== undefined)
+    say(
+      `heartbeats every ${options.heartbeatMillis} ms instead of ${HEARTBEAT_MILLIS}, so a death is noticed after ${options.heartbeatMillis * HEARTBEAT_MISSES} ms: ${names.length} units share ${availableParallelism()} cores here`,
+    );
+  return { units, names, driver: used, say };
 }
 
 /** Ends every process in the lab's namespaces, and removes namespaces, memory and run directories. */
@@ -66,6 +89,6 @@ export function stopLab(): void {
 }
 
 /** The end of what the units said, for a scenario that failed. */
-export function lastWords(units: Units): string {
-  return LAB_UNITS.map((name: LabUnit) => `  ${name} said last:\n    ${(units[name] as Unit).lastWords()}`).join("\n");
+export function lastWords(units: Units, names: readonly LabUnit[]): string {
+  return names.map((name: LabUnit) => `  ${name} said last:\n    ${(units[name] as Unit).lastWords()}`).join("\n");
 }

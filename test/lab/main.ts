@@ -3,8 +3,10 @@
 //   npm start                        stays up with both front panels drawn live until Ctrl-C
 //   npm start -- --once              runs every scenario, ends with a table; exit 0 when all passed
 //   npm start -- stacks              the second list: curl, ssh, iperf3, path-MTU discovery, loss, floods … (stacks/list.ts)
+//   npm start -- pairs               the third list: four units, two pairs, in every deployment (pairs/list.ts)
+//       --repeat N                   each scenario N times, then also a table of gaps and lost transfers
 //       --json                       one object on stdout and nothing else (progress goes to stderr)
-//       --only NAME[,NAME…]          some of them
+//       --only NAME[,NAME…]          some of them; the beginning of names will do
 //       --driver afxdp|pcap|simulator
 //       --results FILE               also writes the object to a file
 //
@@ -16,24 +18,46 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Lab, lastWords, startLab, stopLab } from "./lab.ts";
 import { runLive } from "./live.ts";
-import { type LabDriver, type LabReport, reportOf, SCENARIO_NAMES, type ScenarioName, type ScenarioResult, STACK_NAMES, type StackName } from "./result.ts";
+import { PAIRS } from "./pairs/list.ts";
+import {
+  ALL_NAMES,
+  type AnyName,
+  type LabDriver,
+  type LabReport,
+  PAIR_NAMES,
+  repeatsOf,
+  reportOf,
+  SCENARIO_NAMES,
+  type ScenarioResult,
+  STACK_NAMES,
+} from "./result.ts";
 import { forgetSandbox, isInsideSandbox, rememberSandbox, startSandbox, whyNoSandbox } from "./sandbox.ts";
 import { Failure, SCENARIOS, type Scenario } from "./scenarios.ts";
-import { createScreen, type Screen, showReport } from "./screen.ts";
+import { createScreen, type Screen, showRepeats, showReport } from "./screen.ts";
 import { STACKS } from "./stacks/list.ts";
 import type { UnitDriver } from "./unit.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const NATIVE = join(ROOT, "build", "native", "twinwall.node");
-const USAGE = "npm start -- [stacks] [--once] [--json] [--only NAME[,NAME…]] [--driver afxdp|pcap|simulator] [--results FILE]";
+const USAGE = "npm start -- [stacks|pairs] [--once] [--json] [--only NAME[,NAME…]] [--repeat N] [--driver afxdp|pcap|simulator] [--results FILE]";
 
 interface Arguments {
   readonly once: boolean;
   readonly json: boolean;
   /** What runs: the chosen list, or the chosen names of both lists. */
-  readonly names: readonly (ScenarioName | StackName)[];
+  readonly names: readonly AnyName[];
+  /** How often each of them runs. */
+  readonly repeat: number;
   readonly driver: LabDriver | undefined;
   readonly results: string | undefined;
+}
+
+const LISTS = { stacks: STACK_NAMES, pairs: PAIR_NAMES } as const;
+
+/** The scenario of that name; or all whose names begin with it, as `pair-active-killed` in every deployment. */
+function namesMeantBy(text: string): readonly AnyName[] {
+  const exact = ALL_NAMES.filter((name) => name === text);
+  return exact.length > 0 ? exact : ALL_NAMES.filter((name) => name.startsWith(`${text}-`));
 }
 
 /** Reads the command line; a wrong one ends the process with status 2. */
@@ -45,21 +69,23 @@ function readArguments(): Arguments {
   const text = { type: "string" } as const;
   const flag = { type: "boolean", default: false } as const;
   try {
-    const options = { once: flag, json: flag, only: text, driver: text, results: text };
+    const options = { once: flag, json: flag, only: text, repeat: text, driver: text, results: text };
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
-    const wrong = positionals.find((list) => list !== "stacks");
+    const wrong = positionals.find((list) => !(list in LISTS));
     if (wrong !== undefined) fail(`there is no list ${wrong}`);
-    const all: readonly (ScenarioName | StackName)[] = [...SCENARIO_NAMES, ...STACK_NAMES];
     const only = (values.only ?? "").split(",").filter(Boolean);
-    const unknown = only.find((name) => !all.some((known) => known === name));
-    if (unknown !== undefined) fail(`there is no scenario ${unknown}; there are ${all.join(", ")}`);
-    const list = positionals.length > 0 ? STACK_NAMES : SCENARIO_NAMES;
+    const unknown = only.find((name) => namesMeantBy(name).length === 0);
+    if (unknown !== undefined) fail(`there is no scenario ${unknown}; there are ${ALL_NAMES.join(", ")}`);
+    const list = LISTS[positionals[0] as keyof typeof LISTS] ?? SCENARIO_NAMES;
+    const repeat = Number(values.repeat ?? 1);
+    if (!Number.isInteger(repeat) || repeat < 1 || repeat > 1_000) fail(`--repeat takes a number from 1 to 1000 (found ${values.repeat})`);
     const driver = values.driver;
     if (driver !== undefined && driver !== "afxdp" && driver !== "pcap" && driver !== "simulator") fail(`there is no driver ${driver}`);
     // JSON and single scenarios make sense only in a run that ends.
-    const once = values.once || values.json || only.length > 0 || positionals.length > 0 || values.results !== undefined;
-    const names = only.length > 0 ? all.filter((name) => only.includes(name)) : list;
-    return { once, json: values.json, names, driver: driver as LabDriver | undefined, results: values.results };
+    const once = values.once || values.json || only.length > 0 || repeat > 1 || positionals.length > 0 || values.results !== undefined;
+    const meant = only.flatMap(namesMeantBy);
+    const names = only.length > 0 ? ALL_NAMES.filter((name) => meant.includes(name)) : list;
+    return { once, json: values.json, names, repeat, driver: driver as LabDriver | undefined, results: values.results };
   } catch (error) {
     return fail((error as Error).message);
   }
@@ -69,19 +95,25 @@ function readArguments(): Arguments {
 function finish(given: Arguments, screen: Screen, report: LabReport): number {
   if (given.results !== undefined) writeFileSync(given.results, `${JSON.stringify(report)}\n`);
   showReport(screen, report);
+  if (given.repeat > 1) showRepeats(screen, repeatsOf(report.scenarios));
   if (given.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   return report.failed === 0 && report.passed > 0 ? 0 : 1;
+}
+
+/** The longest time that the machine kept a dataplane of the lab from running, when there was one worth an event. */
+function pauseIn(lab: Lab): { readonly pauseMs?: number } {
+  const pauseMs = Math.max(...lab.names.map((name) => lab.units[name].longestPauseMillis()));
+  return pauseMs > 0 ? { pauseMs } : {};
 }
 
 interface Outcome {
   readonly result: ScenarioResult;
   readonly driver: LabDriver | undefined;
-  /** How long the machine kept a dataplane from running, in milliseconds; 0 when it did not. */
-  readonly pauseMillis: number;
 }
 
 /** Runs one scenario in a fresh lab. Failures of any kind become a result. */
 async function runOnce(scenario: Scenario, driver: UnitDriver | undefined, screen: Screen): Promise<Outcome> {
+  screen.line(`${screen.paint("bold", scenario.name)}: ${scenario.sentence}`);
   const startedAt = performance.now();
   const elapsed = (): number => Math.round(performance.now() - startedAt);
   const say = (text: string): void => screen.line(`  ${screen.paint("dim", `${(elapsed() / 1_000).toFixed(1).padStart(5)} s`)}  ${text}`);
@@ -90,14 +122,14 @@ async function runOnce(scenario: Scenario, driver: UnitDriver | undefined, scree
     lab = await startLab(scenario.options, driver, say);
     const measured = await scenario.run(lab);
     say(screen.paint("green", `passed: ${measured.detail}`));
-    return { result: { name: scenario.name, passed: true, ...measured, durationMs: elapsed() }, driver: lab.driver, pauseMillis: 0 };
+    return { result: { name: scenario.name, passed: true, ...measured, ...pauseIn(lab), durationMs: elapsed() }, driver: lab.driver };
   } catch (error) {
     const detail = (error as Error).message;
     const measured = error instanceof Failure ? error.measured : {};
     say(screen.paint("red", `FAILED: ${detail}`));
-    if (lab !== undefined) screen.line(lastWords(lab.units));
-    const pauseMillis = lab === undefined ? 0 : Math.max(...Object.values(lab.units).map((unit) => unit.longestPauseMillis()));
-    return { result: { name: scenario.name, passed: false, ...measured, detail, durationMs: elapsed() }, driver: lab?.driver, pauseMillis };
+    if (lab !== undefined) screen.line(lastWords(lab.units, lab.names));
+    const pause = lab === undefined ? {} : pauseIn(lab);
+    return { result: { name: scenario.name, passed: false, ...measured, ...pause, detail, durationMs: elapsed() }, driver: lab?.driver };
   } finally {
     stopLab();
   }
@@ -108,10 +140,9 @@ async function runOnce(scenario: Scenario, driver: UnitDriver | undefined, scree
  * meanwhile and rejoins, as it must; a scenario that failed in such company is run once more, and says so.
  */
 async function runScenario(scenario: Scenario, driver: UnitDriver | undefined, screen: Screen): Promise<Outcome> {
-  screen.line(`${screen.paint("bold", scenario.name)}: ${scenario.sentence}`);
   const first = await runOnce(scenario, driver, screen);
-  if (first.result.passed || first.pauseMillis === 0) return first;
-  screen.line(`  This machine did not run a dataplane for ${first.pauseMillis} ms, which looks like an accident of its own: once more.`);
+  if (first.result.passed || first.result.pauseMs === undefined) return first;
+  screen.line(`  This machine did not run a dataplane for ${first.result.pauseMs} ms, which looks like an accident of its own: once more.`);
   const second = await runOnce(scenario, driver, screen);
   return { ...second, result: { ...second.result, attempts: 2 } };
 }
@@ -133,10 +164,13 @@ async function runInside(given: Arguments, screen: Screen): Promise<number> {
   }
   const results: ScenarioResult[] = [];
   let used: LabDriver | undefined;
-  for (const scenario of [...SCENARIOS, ...STACKS].filter(({ name }) => given.names.includes(name))) {
-    const outcome = await runScenario(scenario, driver, screen);
-    results.push(outcome.result);
-    used ??= outcome.driver;
+  for (const scenario of [...SCENARIOS, ...STACKS, ...PAIRS].filter(({ name }) => given.names.includes(name))) {
+    for (let k = 0; k < given.repeat; k++) {
+      // Who counts, counts everything: with --repeat no run is given a second chance.
+      const outcome = await (given.repeat > 1 ? runOnce : runScenario)(scenario, driver, screen);
+      results.push(outcome.result);
+      used ??= outcome.driver;
+    }
   }
   return finish(given, screen, reportOf(used ?? driver ?? "afxdp", results));
 }

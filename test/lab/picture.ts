@@ -8,16 +8,31 @@
 //              └─ zone three 10.3.0.0/24 ═════════════════════════ zone three ┴── service3
 //
 //   user ── 10.9.0.0/24 ── router ── 10.1.0.254, on its leg A or its leg B, never on both
+//
+// With pairs, A2 and B2 hang on the same bridges as A1 and B1. Between upstream routers (`upstream`) nothing is stretched: the zones
+// are transit networks, each site's own, with the same numbers at both.
+//
+//               ┌─ north-a ── zone one at A ── A1 A2 ── zone three at A ── south-a ─┐
+//   user ── wan ┤                                ║ twin segment                      ├ lan ── service3
+//               └─ north-b ── zone one at B ── B1 B2 ── zone three at B ── south-b ─┘
 
 export type SiteName = "A" | "B";
-export type LabUnit = "A1" | "B1";
-export type LabHost = "service1" | "service3" | "user" | "router";
+/** The first unit of a site: its only one, where there are no pairs. */
+export type FirstUnit = "A1" | "B1";
+export type LabUnit = FirstUnit | "A2" | "B2";
+export type LabHost = "service1" | "service3" | "user" | "router" | "north-a" | "north-b" | "south-a" | "south-b";
 
 export const SITES: readonly SiteName[] = ["A", "B"];
-export const LAB_UNITS: readonly LabUnit[] = ["A1", "B1"];
+/** The units of most scenarios: one per site. */
+export const LAB_UNITS: readonly FirstUnit[] = ["A1", "B1"];
+/** Two pairs. */
+export const ALL_UNITS: readonly LabUnit[] = ["A1", "A2", "B1", "B2"];
 export const LAB_HOSTS: readonly LabHost[] = ["service1", "service3", "user", "router"];
+export const UPSTREAM_HOSTS: readonly LabHost[] = ["user", "service3", "north-a", "north-b", "south-a", "south-b"];
 
-export const unitOf = (site: SiteName): LabUnit => (site === "A" ? "A1" : "B1");
+export const unitOf = (site: SiteName): FirstUnit => (site === "A" ? "A1" : "B1");
+export const siteOf = (unit: LabUnit): SiteName => (unit.startsWith("A") ? "A" : "B");
+export const indexOf = (unit: LabUnit): number => Number(unit.slice(1));
 export const otherSite = (site: SiteName): SiteName => (site === "A" ? "B" : "A");
 
 /** Devices inside a unit's namespace. */
@@ -79,6 +94,22 @@ export const ROUTER = { address4: "10.1.0.254", address6: "fd00:1::fe", mac: "02
 export const WIRE = {
   A: { service1v4: "10.100.0.1", service3v4: "10.100.0.3", service1v6: "fd00:100::1", service3v6: "fd00:100::3" },
   B: { service1v4: "10.200.0.1", service3v4: "10.200.0.3", service1v6: "fd00:200::1", service3v6: "fd00:200::3" },
+} as const;
+
+/**
+ * Upstream wiring. `north` and `south` are the routers that the units see as their next hop, with the same address at both sites; the
+ * networks behind them reach both routers, and a route says which one is taken.
+ */
+export const UPSTREAM = {
+  north4: "10.1.0.254",
+  north6: "fd00:1::fe",
+  south4: "10.3.0.254",
+  south6: "fd00:3::fe",
+  /** The routers' legs into the user's network. */
+  wan: { A: { address4: "10.9.0.1", address6: "fd00:9::1" }, B: { address4: "10.9.0.2", address6: "fd00:9::2" } },
+  /** The routers' legs into service3's network. */
+  lan: { A: { address4: "10.30.0.1", address6: "fd00:30::1" }, B: { address4: "10.30.0.2", address6: "fd00:30::2" } },
+  service3: { address4: "10.30.0.10", address6: "fd00:30::10", prefix4: "10.30.0.0/24", prefix6: "fd00:30::/64" },
 } as const;
 
 export const HTTP_PORT = 8080;

@@ -36,13 +36,28 @@ export const STACK_NAMES = [
 ] as const;
 export type StackName = (typeof STACK_NAMES)[number];
 
+/** The third list: two pairs (test/lab/pairs). A name ends with the deployment. */
+export const PAIR_NAMES = [
+  "pair-active-killed-gateway",
+  "pair-active-killed-upstream",
+  "pair-active-killed-passive",
+  "pair-active-killed-transparent",
+] as const;
+export type PairName = (typeof PAIR_NAMES)[number];
+
+export type AnyName = ScenarioName | StackName | PairName;
+export const ALL_NAMES: readonly AnyName[] = [...SCENARIO_NAMES, ...STACK_NAMES, ...PAIR_NAMES];
+
 export interface ScenarioResult {
-  readonly name: ScenarioName | StackName;
+  readonly name: AnyName;
   readonly passed: boolean;
   /** What was seen, or why it failed, in one sentence. */
   readonly detail: string;
   /** Longest time without a received byte in the transfer, in milliseconds; absent where there was no transfer. */
   readonly gapMs?: number;
+  /** Transfers that ran while something happened, and those of them that broke or came otherwise than they were sent. */
+  readonly transfers?: number;
+  readonly lost?: number;
   /** Application bytes that arrived intact. */
   readonly bytes?: number;
   /** Packets that reached another unit's owner over the twin's data channel, all units together. */
@@ -52,6 +67,8 @@ export interface ScenarioResult {
   readonly failures?: number;
   /** The drop reason that ended the transaction, where that is what the scenario shows. */
   readonly dropReason?: string;
+  /** The longest time that the machine did not run a dataplane, in milliseconds; absent when it ran all of them. */
+  readonly pauseMs?: number;
   /** Runs that it took; absent when it was one. More only if the machine itself stood still during the first. */
   readonly attempts?: number;
   /** Wall time of the whole scenario (virtual time in the simulator), in milliseconds. */
@@ -64,6 +81,38 @@ export interface LabReport {
   readonly scenarios: readonly ScenarioResult[];
   readonly passed: number;
   readonly failed: number;
+}
+
+/** What a scenario showed in all its runs, with `--repeat`. */
+export interface Repeats {
+  readonly name: AnyName;
+  readonly runs: number;
+  readonly passed: number;
+  /** Runs during which the machine did not run a dataplane for longer than half the detection time. */
+  readonly paused: number;
+  readonly transfers: number;
+  readonly lost: number;
+  /** Over all runs, the longest time without a received byte, in milliseconds; absent where there was no transfer. */
+  readonly gapMedianMs?: number;
+  readonly gapWorstMs?: number;
+}
+
+/** One entry per scenario, in the order of the results. */
+export function repeatsOf(results: readonly ScenarioResult[]): readonly Repeats[] {
+  return [...new Set(results.map(({ name }) => name))].map((name) => {
+    const runs = results.filter((result) => result.name === name);
+    const gaps = runs.flatMap(({ gapMs }) => (gapMs === undefined ? [] : [gapMs])).toSorted((a, b) => a - b);
+    const sum = (of: (result: ScenarioResult) => number | undefined): number => runs.reduce((total, result) => total + (of(result) ?? 0), 0);
+    return {
+      name,
+      runs: runs.length,
+      passed: runs.filter(({ passed }) => passed).length,
+      paused: runs.filter(({ pauseMs }) => pauseMs !== undefined).length,
+      transfers: sum(({ transfers }) => transfers),
+      lost: sum(({ lost }) => lost),
+      ...(gaps.length > 0 && { gapMedianMs: gaps[gaps.length >> 1] as number, gapWorstMs: gaps.at(-1) as number }),
+    };
+  });
 }
 
 export function reportOf(driver: LabDriver, scenarios: readonly ScenarioResult[]): LabReport {

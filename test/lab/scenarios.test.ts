@@ -3,7 +3,8 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "tap";
-import { type LabReport, SCENARIO_NAMES, STACK_NAMES } from "./result.ts";
+import { PAIRS } from "./pairs/list.ts";
+import { type LabReport, PAIR_NAMES, SCENARIO_NAMES, STACK_NAMES } from "./result.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { STACKS } from "./stacks/list.ts";
 
@@ -17,6 +18,10 @@ test("every scenario is declared once, in order", async (t) => {
   t.same(
     STACKS.map(({ name }) => name),
     STACK_NAMES,
+  );
+  t.same(
+    PAIRS.map(({ name }) => name),
+    PAIR_NAMES,
   );
 });
 

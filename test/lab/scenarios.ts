@@ -6,7 +6,7 @@ import type { LabOptions } from "./configuration.ts";
 import { type ExchangeOptions, type ExchangeResult, exchangeWith, startDownload, type Transfer, type TransferResult } from "./hosts.ts";
 import { IS_FORWARDING, inStepWith, type Lab } from "./lab.ts";
 import { type LabHost, SERVICE3 } from "./picture.ts";
-import type { ScenarioName, ScenarioResult, StackName } from "./result.ts";
+import type { AnyName, ScenarioResult } from "./result.ts";
 import { inNamespace, lostOnCables, moveUserPath, packetsOnWire, setTwinLink } from "./topology.ts";
 import type { Unit } from "./unit.ts";
 
@@ -14,7 +14,7 @@ import type { Unit } from "./unit.ts";
 export type Measured = Omit<ScenarioResult, "name" | "passed" | "durationMs">;
 
 export interface Scenario {
-  readonly name: ScenarioName | StackName;
+  readonly name: AnyName;
   /** What it shows, in a sentence for README and progress. */
   readonly sentence: string;
   readonly options: LabOptions;

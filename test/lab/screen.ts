@@ -1,6 +1,6 @@
 // What the lab says to people: progress as it happens, a table at the end, lines that are replaced. Colours on a terminal only.
 
-import type { LabReport, ScenarioResult } from "./result.ts";
+import type { LabReport, Repeats, ScenarioResult } from "./result.ts";
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
 export type Style = keyof typeof STYLES;
@@ -42,10 +42,33 @@ function cut(line: string, columns: number): string {
   return plain.length < columns ? line : plain.slice(0, columns - 1);
 }
 
-const number = (value: number | undefined): string => (value === undefined ? "" : value.toLocaleString("en-US"));
+export const number = (value: number | undefined): string => (value === undefined ? "" : value.toLocaleString("en-US"));
 const bytes = (value: number | undefined): string => (value === undefined ? "" : value >= 1 << 20 ? `${Math.round(value / (1 << 20))} MiB` : `${value} B`);
 
-const COLUMNS: readonly { readonly title: string; readonly right?: boolean; readonly text: (result: ScenarioResult) => string }[] = [
+export interface Column<T> {
+  readonly title: string;
+  readonly right?: boolean;
+  readonly text: (row: T) => string;
+}
+
+/** A table with a line per row; rows that are not `isGood` are red. */
+export function showTable<T>(screen: Screen, columns: readonly Column<T>[], rows: readonly T[], isGood: (row: T) => boolean): void {
+  const widths = columns.map((column) => Math.max(column.title.length, ...rows.map((row) => column.text(row).length)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, k) => (columns[k]?.right === true ? cell.padStart(widths[k] ?? 0) : cell.padEnd(widths[k] ?? 0)))
+      .join("  ")
+      .trimEnd();
+  screen.line("");
+  screen.line(screen.paint("bold", line(columns.map((column) => column.title))));
+  for (const row of rows) {
+    const text = line(columns.map((column) => column.text(row)));
+    screen.line(isGood(row) ? text : screen.paint("red", text));
+  }
+  screen.line("");
+}
+
+const COLUMNS: readonly Column<ScenarioResult>[] = [
   { title: "scenario", text: (result) => result.name },
   { title: "", text: (result) => `${result.passed ? "passed" : "FAILED"}${result.attempts === undefined ? "" : ` (run ${result.attempts})`}` },
   { title: "time", right: true, text: (result) => `${(result.durationMs / 1_000).toFixed(1)} s` },
@@ -57,20 +80,24 @@ const COLUMNS: readonly { readonly title: string; readonly right?: boolean; read
   { title: "seen", text: (result) => result.detail.split("\n")[0] ?? "" },
 ];
 
+const REPEATS: readonly Column<Repeats>[] = [
+  { title: "scenario", text: ({ name }) => name },
+  { title: "runs", right: true, text: ({ runs }) => number(runs) },
+  { title: "passed", right: true, text: ({ passed }) => number(passed) },
+  { title: "machine paused", right: true, text: ({ paused }) => number(paused) },
+  { title: "transfers", right: true, text: ({ transfers }) => number(transfers) },
+  { title: "lost", right: true, text: ({ lost }) => number(lost) },
+  { title: "gap, median", right: true, text: ({ gapMedianMs }) => (gapMedianMs === undefined ? "" : `${number(gapMedianMs)} ms`) },
+  { title: "gap, worst", right: true, text: ({ gapWorstMs }) => (gapWorstMs === undefined ? "" : `${number(gapWorstMs)} ms`) },
+];
+
+/** What each scenario showed in all its runs. */
+export function showRepeats(screen: Screen, repeats: readonly Repeats[]): void {
+  showTable(screen, REPEATS, repeats, ({ runs, passed }) => passed === runs);
+}
+
 /** The table at the end, and the sum. */
 export function showReport(screen: Screen, report: LabReport): void {
-  const widths = COLUMNS.map((column) => Math.max(column.title.length, ...report.scenarios.map((result) => column.text(result).length)));
-  const row = (cells: readonly string[]): string =>
-    cells
-      .map((cell, k) => (COLUMNS[k]?.right === true ? cell.padStart(widths[k] ?? 0) : cell.padEnd(widths[k] ?? 0)))
-      .join("  ")
-      .trimEnd();
-  screen.line("");
-  screen.line(screen.paint("bold", row(COLUMNS.map((column) => column.title))));
-  for (const result of report.scenarios) {
-    const text = row(COLUMNS.map((column) => column.text(result)));
-    screen.line(result.passed ? text : screen.paint("red", text));
-  }
-  screen.line("");
+  showTable(screen, COLUMNS, report.scenarios, ({ passed }) => passed);
   screen.line(screen.paint(report.failed === 0 ? "green" : "red", `${report.passed} passed, ${report.failed} failed (driver: ${report.driver})`));
 }

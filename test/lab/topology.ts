@@ -2,10 +2,11 @@
 // sandbox (sandbox.ts), which is what removes it.
 //
 //   namespace `switches` holds every bridge:  a-one ═dci═ b-one     a-three ═dci═ b-three     twin
-//   every other namespace holds one machine:  A1 B1 service1 service3 user router
+//   every other namespace holds one machine:  A1 (A2) B1 (B2) service1 service3 user router
 //
 // The DCI is a veth pair between two bridges; an nftables bridge table drops the gateways' ARP, neighbour discovery and MAC
-// where they would cross it, as DCI gear does. All veth ends have checksum, VLAN and segmentation offload off: otherwise packets
+// where they would cross it, as DCI gear does where both sites are
+// active. All veth ends have checksum, VLAN and segmentation offload off: otherwise packets
 // carry partial checksums, and VLAN tags vanish before XDP sees them.
 
 import { spawnSync } from "node:child_process";
@@ -22,15 +23,26 @@ import {
   SERVICE3,
   SITES,
   type SiteName,
+  siteOf,
+  UPSTREAM_HOSTS,
   USER,
-  unitOf,
   WIRE,
   ZONE_ONE,
   ZONE_THREE,
 } from "./picture.ts";
+import { buildUpstreamHosts } from "./upstream.ts";
 
-const SWITCHES = "switches";
-export type Wiring = "routed" | "transparent";
+export const SWITCHES = "switches";
+/** Gateways for hosts; between upstream routers (upstream.ts); a wire. */
+export type Wiring = "routed" | "upstream" | "transparent";
+
+export interface Standing {
+  readonly wiring: Wiring;
+  /** Left out: one per site. */
+  readonly units?: readonly LabUnit[];
+  /** One site stands by, so that its hosts need the other's gateway: the DCI lets it across. */
+  readonly isPassive?: boolean;
+}
 
 /** Runs a shell script inside a namespace and returns its output. Throws with what the script said when it fails. */
 export function inNamespace(name: string, script: string): string {
@@ -39,10 +51,10 @@ export function inNamespace(name: string, script: string): string {
   return stdout;
 }
 
-const OFFLOADS = "tx off txvlan off gso off tso off";
+export const OFFLOADS = "tx off txvlan off gso off tso off";
 
 /** Shell lines for a cable from a bridge in `switches` to a device in another namespace. */
-function cable(bridge: string, port: string, namespace: string, device: string, mtuBytes: number): string {
+export function cable(bridge: string, port: string, namespace: string, device: string, mtuBytes: number): string {
   return `
 ip link add ${port} mtu ${mtuBytes} type veth peer name ${device} mtu ${mtuBytes} netns ${namespace}
 ip link set ${port} master ${bridge} up
@@ -50,19 +62,17 @@ ethtool -K ${port} ${OFFLOADS} >/dev/null
 ip netns exec ${namespace} ethtool -K ${device} ${OFFLOADS} >/dev/null`;
 }
 
-function bridge(name: string): string {
+export function bridge(name: string): string {
   return `ip link add ${name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0; ip link set ${name} up`;
 }
 
 /** Bridges, the cables to the units, and the DCI. */
-function buildSwitches(wiring: Wiring, twinMtuBytes: number): void {
+function buildSwitches({ wiring, units = LAB_UNITS, isPassive = false }: Standing, twinMtuBytes: number): void {
   const lines = ["sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1", bridge("twin")];
-  for (const site of SITES) {
-    const unit = unitOf(site);
-    const letter = site.toLowerCase();
-    for (const zone of LAB_ZONES) {
-      lines.push(bridge(`${letter}-${zone.name}`), cable(`${letter}-${zone.name}`, `${unit}-${zone.name}`, unit, zone.device, 1_500));
-    }
+  for (const site of SITES) for (const zone of LAB_ZONES) lines.push(bridge(`${site.toLowerCase()}-${zone.name}`));
+  for (const unit of units) {
+    const letter = siteOf(unit).toLowerCase();
+    for (const zone of LAB_ZONES) lines.push(cable(`${letter}-${zone.name}`, `${unit}-${zone.name}`, unit, zone.device, 1_500));
     lines.push(cable("twin", `${unit}-twin`, unit, PORT_TWIN, twinMtuBytes));
   }
   if (wiring === "routed") {
@@ -72,7 +82,7 @@ function buildSwitches(wiring: Wiring, twinMtuBytes: number): void {
         lines.push(`ip link set dci-${letter}-${name} master ${letter}-${name} up; ethtool -K dci-${letter}-${name} ${OFFLOADS} >/dev/null`);
       }
     }
-    lines.push(`nft -f - <<'RULES'\n${dciRules()}\nRULES`);
+    if (!isPassive) lines.push(`nft -f - <<'RULES'\n${dciRules()}\nRULES`);
   }
   inNamespace(SWITCHES, lines.join("\n"));
 }
@@ -158,13 +168,13 @@ export function lostOnCables(unit: LabUnit): number {
     .reduce((sum, line) => sum + Number(line), 0);
 }
 
-const HOST_SETTINGS = `
+export const HOST_SETTINGS = `
 sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
 ip link set lo up`;
 
 /** Units: no forwarding by the kernel, no addresses on data ports. Managers talk over the twin port's link-local address. */
-function buildUnits(): void {
-  for (const unit of LAB_UNITS) {
+function buildUnits(units: readonly LabUnit[]): void {
+  for (const unit of units) {
     inNamespace(
       unit,
       `sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.${PORT_ONE}.disable_ipv6=1 net.ipv6.conf.${PORT_THREE}.disable_ipv6=1
@@ -277,12 +287,14 @@ function addNamespace(name: string): void {
 }
 
 /** Builds the whole picture. `twinMtuBytes`: 1,500 splits a handed-off full packet into two frames. */
-export function buildTopology(wiring: Wiring, twinMtuBytes = 1_500): void {
-  for (const name of [SWITCHES, ...LAB_UNITS, ...LAB_HOSTS]) addNamespace(name);
-  buildSwitches(wiring, twinMtuBytes);
+export function buildTopology(standing: Standing, twinMtuBytes = 1_500): void {
+  const { wiring, units = LAB_UNITS } = standing;
+  for (const name of [SWITCHES, ...units, ...(wiring === "upstream" ? UPSTREAM_HOSTS : LAB_HOSTS)]) addNamespace(name);
+  buildSwitches(standing, twinMtuBytes);
   buildMeters();
-  buildUnits();
+  buildUnits(units);
   if (wiring === "routed") buildRoutedHosts();
+  else if (wiring === "upstream") buildUpstreamHosts();
   else buildTransparentHosts();
 }
 
@@ -339,6 +351,25 @@ ip link set ${leg} up
 ip route replace default via ${ZONE_ONE.gateway4} dev ${leg}
 ip -6 route replace default via ${ZONE_ONE.gateway6} dev ${leg}`,
   );
+}
+
+/** Requests from service1 take that site's wire from now on. */
+export function moveWirePath(site: SiteName): void {
+  inNamespace(
+    "service1",
+    `ip route replace ${SERVICE3.address4} via ${WIRE[site].service3v4} src ${SERVICE1.address4}
+ip -6 route replace ${SERVICE3.address6} via ${WIRE[site].service3v6} src ${SERVICE1.address6}`,
+  );
+}
+
+/**
+ * Moves service1, a virtual machine, to the other data centre: its cable hangs on that site's bridge, and it announces itself there by a
+ * gratuitous ARP and an unsolicited advertisement, which the kernel sends when an address is set, if it is asked to.
+ */
+export function moveService1(site: SiteName): void {
+  inNamespace("service1", "sysctl -qw net.ipv4.conf.eth0.arp_notify=1 net.ipv6.conf.eth0.ndisc_notify=1");
+  inNamespace(SWITCHES, `ip link set service1 master ${site.toLowerCase()}-one`);
+  inNamespace("service1", "ip link set eth0 address $(cat /sys/class/net/eth0/address)");
 }
 
 /** Cuts (or heals) a unit's cable to the twin segment. The link stays up on both ends: nobody is told. */

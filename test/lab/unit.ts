@@ -11,7 +11,7 @@ import { namesOfPlanFile } from "../../firmware/store/live/names.ts";
 import { openLive } from "../../firmware/store/live/open.ts";
 import { STORE_FILE } from "../../firmware/store/schema.ts";
 import { type LabOptions, labConfiguration } from "./configuration.ts";
-import { LAB_UNITS, type LabUnit } from "./picture.ts";
+import { ALL_UNITS, type LabUnit } from "./picture.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const CONFIGURATION = join(RUN_DIRECTORY, "lab.json");
@@ -21,7 +21,7 @@ export type UnitDriver = "afxdp" | "pcap";
 type Value = string | number | null;
 export type Row = Readonly<Record<string, Value>>;
 
-/** Writes what both units read: configuration and pre-shared key. */
+/** Writes what all units read: configuration and pre-shared key. */
 export function writeConfiguration(options: LabOptions): void {
   mkdirSync(RUN_DIRECTORY, { recursive: true });
   writeFileSync(CONFIGURATION, JSON.stringify(labConfiguration(options), null, 2));
@@ -187,6 +187,7 @@ export class Unit {
 
 export type Units = Readonly<Record<LabUnit, Unit>>;
 
+/** A handle for each unit that there may be; which of them are started is the lab's affair. */
 export function createUnits(driver: UnitDriver | undefined): Units {
-  return Object.fromEntries(LAB_UNITS.map((name) => [name, new Unit(name, driver)])) as Record<LabUnit, Unit>;
+  return Object.fromEntries(ALL_UNITS.map((name) => [name, new Unit(name, driver)])) as Record<LabUnit, Unit>;
 }
