@@ -6,14 +6,14 @@ import type { WireStations } from "./wire-stations.ts";
 import type { Zones } from "./zones.ts";
 
 /** From one announcement of a takeover to the next. */
-const AGAIN_MICROS = [200_000, 1_000_000] as const;
+const AGAIN_MILLIS = [200, 1_000] as const;
 
 export class Announcer {
   private readonly zones: Zones;
   private readonly neighbours: Neighbours;
   private readonly stations: WireStations | null;
-  private said: number = AGAIN_MICROS.length;
-  private dueMicros = 0;
+  private said: number = AGAIN_MILLIS.length;
+  private dueMillis = 0;
 
   /** `stations`: in transparent mode. */
   constructor(zones: Zones, neighbours: Neighbours, stations: WireStations | null) {
@@ -22,19 +22,19 @@ export class Announcer {
     this.stations = stations;
   }
 
-  /** This unit answers from now on for what others answered for. */
-  takeOver(nowMicros: number): void {
+  /** This unit answers from now on for what others answered for. `nowMillis`: this boot's clock, 32 bits. */
+  takeOver(nowMillis: number): void {
     this.said = 0;
-    this.dueMicros = nowMicros + AGAIN_MICROS[0];
+    this.dueMillis = (nowMillis + AGAIN_MILLIS[0]) | 0;
     this.announce(-1);
   }
 
   /** Now and then, while this unit forwards. */
-  tick(nowMicros: number): void {
+  tick(nowMillis: number): void {
     this.stations?.tick();
-    if (this.said === AGAIN_MICROS.length || nowMicros < this.dueMicros) return;
+    if (this.said === AGAIN_MILLIS.length || ((nowMillis - this.dueMillis) | 0) < 0) return;
     this.said++;
-    this.dueMicros = nowMicros + (AGAIN_MICROS[this.said] ?? 0);
+    this.dueMillis = (nowMillis + (AGAIN_MILLIS[this.said] ?? 0)) | 0;
     this.announce(-1);
   }
 

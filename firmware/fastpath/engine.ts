@@ -507,7 +507,7 @@ export class Engine implements Admission, Emitter, Releaser {
     this.nextTickMicros = this.nowMicros + TICK_MILLIS * 1_000;
     this.neighbours.tick(this.nowMillis);
     this.replies.tick(this.nowMillis);
-    if (this.partner.mayForward) this.announcer.tick(this.nowMicros);
+    if (this.partner.mayForward) this.announcer.tick(this.nowMillis);
     this.datagrams.tick(this.nowMillis);
     // Asked here: passing a time on would leave it on the heap, each tick.
     if (this.events.anyLeft !== 0) this.events.tick(this.nowMicros);
@@ -559,6 +559,6 @@ export class Engine implements Admission, Emitter, Releaser {
 
   /** This unit answers from now on for what others answered for: says so, several times. */
   takeOver(): void {
-    this.announcer.takeOver(this.nowMicros);
+    this.announcer.takeOver(this.nowMillis);
   }
 }

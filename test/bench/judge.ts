@@ -11,8 +11,9 @@
 //   npm run bench -- judge [--json]
 
 import { PerformanceObserver, performance } from "node:perf_hooks";
-import { counterRow, headerWord, planRegions } from "../../firmware/fastpath/memory/tables.ts";
+import { counterRow, headerWord } from "../../firmware/fastpath/memory/tables.ts";
 import { PORT_UP, type Port } from "../../firmware/hal/contracts.ts";
+import { openUnitMemory, removeUnitMemory } from "../../firmware/hal/linux/memory.ts";
 import { createPacketMemory } from "../../firmware/hal/packets.ts";
 import { BATCH, CHECKS, FRAME_BYTES, FRAMES, IDLE_MILLIS } from "../../firmware/limits.ts";
 import type { Plan, PlannedZone } from "../../firmware/plan.ts";
@@ -148,6 +149,8 @@ function randomSource(seed: number): () => number {
   };
 }
 
+const MEMORY_NAME = `bench-${process.pid}`;
+
 class Bench {
   readonly dataplane: Dataplane;
   private readonly packets = createPacketMemory(new ArrayBuffer(FRAMES * FRAME_BYTES));
@@ -159,7 +162,9 @@ class Bench {
   constructor(sessions: number) {
     const give = (offset: number) => this.packets.give(offset);
     this.ports = [new ArrayPort("one", give), new ArrayPort("three", give)];
-    const memory = { buffer: new ArrayBuffer(planRegions(sessions).totalBytes), adopted: false, close: () => {} };
+    // The tables lie as on an appliance: in shared memory, on pages of its kind, each table at a page's start.
+    const memory = openUnitMemory(MEMORY_NAME, sessions);
+    removeUnitMemory(MEMORY_NAME);
     const sealer = { install: () => {}, remove: () => {}, seal: () => {}, open: () => 0 };
     const entropy = { fill: (bytes: Uint8Array) => bytes.fill(0x5b) };
     this.dataplane = new Dataplane(
