@@ -415,9 +415,20 @@ function trackTentative(
   noteAcked(i, row, 1 - direction, ack);
   const windowBytes = window << scaleOf(state, direction);
   if (windowBytes > (i[own + S_MAX_WINDOW] as number)) i[own + S_MAX_WINDOW] = windowBytes;
-  if (((end - (i[own + S_END] as number)) | 0) > 0) i[own + S_END] = end;
+  const ownEnd = i[own + S_END] as number;
+  const otherEnd = i[other + S_END] as number;
+  // Replicas follow here, too: another unit may have to take over before the ten seconds are over, and its slack is no larger (the lab's
+  // pair-active-killed: two takeovers in ten seconds left a transfer out of every window).
+  let verdict = TCP_PASS;
+  if (((end - ownEnd) | 0) > 0) {
+    i[own + S_END] = end;
+    if (((end ^ ownEnd) & -(REFRESH_BYTES >> 1)) !== 0) verdict = TCP_REFRESH;
+  }
   // What this direction acknowledges, the other one has sent: its end is confirmed.
-  if (((ack - (i[other + S_END] as number)) | 0) > 0) i[other + S_END] = ack;
+  if (((ack - otherEnd) | 0) > 0) {
+    i[other + S_END] = ack;
+    if (((ack ^ otherEnd) & -(REFRESH_BYTES >> 1)) !== 0) verdict = TCP_REFRESH;
+  }
   const granted = (ack + Math.max(windowBytes, 1)) | 0;
   if (((granted - (i[other + S_MAX_END] as number)) | 0) > 0) i[other + S_MAX_END] = granted;
   let next = state;
@@ -428,6 +439,6 @@ function trackTentative(
   i[row + S_STATE] = next;
   const fin = flags & TCP_FIN;
   const close = (fin !== 0 && !beyond) || (next & 0xff) !== ESTABLISHED;
-  const verdict = close ? trackClose(i, row, direction, beyond ? 0 : fin, end, ack, (flags & TCP_ACK) !== 0, TCP_PASS) : TCP_PASS;
+  if (close) verdict = trackClose(i, row, direction, beyond ? 0 : fin, end, ack, (flags & TCP_ACK) !== 0, verdict);
   return next === state ? verdict : TCP_CHANGED;
 }

@@ -247,6 +247,19 @@ test("a replica is refreshed when a direction crosses half of M, and not for eve
   t.equal(refreshes, 8);
 });
 
+test("while windows are tentative a replica is refreshed, too, by what is sent and by what is acknowledged", async (t) => {
+  for (const isSeen of [true, false]) {
+    const flow = established([14, 14]);
+    flow.row[S_STATE] = (flow.row[S_STATE] as number) | FLAG_TENTATIVE;
+    let refreshes = 0;
+    for (let sent = 0; sent < 4 * 1_048_576; sent += 1_024) {
+      if (isSeen && flow.send(CLIENT, TCP_ACK, { seq: 1001 + sent, ack: 5001, bytes: 1_024, window: 512 }) === TCP_REFRESH) refreshes++;
+      if (flow.send(SERVER, TCP_ACK, { seq: 5001, ack: 1001 + sent + 1_024, window: 512 }) === TCP_REFRESH) refreshes++;
+    }
+    t.equal(refreshes, 8, isSeen ? "both directions come by" : "the other direction is not seen");
+  }
+});
+
 test("an adopter accepts up to maxend + 2M, and is strict again after ten seconds", async (t) => {
   const flow = established();
   flow.row[S_STATE] = (flow.row[S_STATE] as number) | FLAG_TENTATIVE;
