@@ -7,8 +7,10 @@
 import { STATE_NAMES } from "../fastpath/memory/tables.ts";
 import {
   COUNTER_STRIDE,
+  FLAG_HALF_OPEN,
   KEY_WORDS,
   ROW_WORDS,
+  S_ACKED,
   S_END,
   S_EPOCH,
   S_ID_CREATOR,
@@ -65,7 +67,8 @@ export function mirrored(a: Int32Array, aAt: number, b: Int32Array, bAt: number)
 
 /**
  * Merges a yielded session into the live row `winner` (a row number): furthest state, sequence-maximum windows, summed
- * counters, each by tuple direction. `loserState`: its state word before it was ended. Epoch and owner are the caller's.
+ * counters (the greater ones, if it is one session), each by tuple direction. `loserState`: its state word before it was ended. Epoch
+ * and owner are the caller's.
  */
 export function mergeRow(i: Int32Array, f: Float64Array, winner: number, loser: Int32Array, loserF: Float64Array, loserState: number): void {
   const at = winner * ROW_WORDS;
@@ -73,17 +76,25 @@ export function mergeRow(i: Int32Array, f: Float64Array, winner: number, loser: 
   let state = i[at + S_STATE] as number;
   const kind = state & 0xff;
   const tcp = kind <= STATE_LAST_TCP;
+  const isOne = creatorOf(i, at) === creatorOf(loser, 0) && compareIds(i, at, loser, 0) === 0;
   for (let direction = 0; direction < 2; direction = (direction + 1) | 0) {
     const theirs = direction ^ swap;
     const mine = (at >> 1) + S_PACKETS_F64 + direction * COUNTER_STRIDE;
     const other = S_PACKETS_F64 + theirs * COUNTER_STRIDE;
     if (tcp) state = mergeTcp(i, at, state, direction, loser, loserState, theirs);
-    f[mine] = (f[mine] as number) + (loserF[other] as number);
-    f[mine + 1] = (f[mine + 1] as number) + (loserF[other + 1] as number);
+    f[mine] = isOne ? Math.max(f[mine] as number, loserF[other] as number) : (f[mine] as number) + (loserF[other] as number);
+    f[mine + 1] = isOne ? Math.max(f[mine + 1] as number, loserF[other + 1] as number) : (f[mine + 1] as number) + (loserF[other + 1] as number);
   }
   i[at + S_STATE] = (state & ~0xff) | furthest(kind, loserState & 0xff, swap);
   if ((((loser[S_LAST_SEEN] as number) - (i[at + S_LAST_SEEN] as number)) | 0) > 0) i[at + S_LAST_SEEN] = loser[S_LAST_SEEN] as number;
   if ((loser[S_IDLE_LIMIT] as number) > (i[at + S_IDLE_LIMIT] as number)) i[at + S_IDLE_LIMIT] = loser[S_IDLE_LIMIT] as number;
+}
+
+/** Is there more, or less, known of the connection in row `at` than in `b`: state, flags, windows? */
+export function differs(i: Int32Array, at: number, b: Int32Array): boolean {
+  if ((((i[at + S_STATE] as number) ^ (b[S_STATE] as number)) & ~FLAG_HALF_OPEN) !== 0) return true;
+  for (let k = S_END; k < S_END + 2 * WINDOW_STRIDE; k = (k + 1) | 0) if (i[at + k] !== b[k]) return true;
+  return i[at + S_ACKED] !== b[S_ACKED] || i[at + S_ACKED + 1] !== b[S_ACKED + 1];
 }
 
 /** One direction's windows and flags; returns the new state word. A direction that one of them never saw is taken from the other. */
@@ -96,11 +107,14 @@ function mergeTcp(i: Int32Array, at: number, state: number, direction: number, l
   if (flags === 0) {
     i[own + S_END] = loser[from + S_END] as number;
     i[own + S_MAX_END] = loser[from + S_MAX_END] as number;
+    i[at + direction + S_ACKED] = loser[theirs + S_ACKED] as number;
     const scale = (loserState >>> (SCALE_SHIFT + theirs * DIRECTION_BITS)) & 15;
     state = (state & ~(15 << (SCALE_SHIFT + direction * DIRECTION_BITS))) | (scale << (SCALE_SHIFT + direction * DIRECTION_BITS));
   } else {
     if ((((loser[from + S_END] as number) - (i[own + S_END] as number)) | 0) > 0) i[own + S_END] = loser[from + S_END] as number;
     if ((((loser[from + S_MAX_END] as number) - (i[own + S_MAX_END] as number)) | 0) > 0) i[own + S_MAX_END] = loser[from + S_MAX_END] as number;
+    if ((((loser[theirs + S_ACKED] as number) - (i[at + direction + S_ACKED] as number)) | 0) > 0)
+      i[at + direction + S_ACKED] = loser[theirs + S_ACKED] as number;
   }
   if ((loser[from + S_MAX_WINDOW] as number) > (i[own + S_MAX_WINDOW] as number)) i[own + S_MAX_WINDOW] = loser[from + S_MAX_WINDOW] as number;
   return state | (otherFlags << (TCP_SHIFT + direction * DIRECTION_BITS));

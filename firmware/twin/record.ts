@@ -18,7 +18,20 @@
 
 import { wordsOf } from "../fastpath/memory/layout.ts";
 import { SESSIONS } from "../fastpath/memory/tables.ts";
-import { ROW_WORDS, S_EPOCH, S_ID_CREATOR, S_ID_INCARNATION, S_ID_SERIAL, S_OWNER, S_STATE, S_VERSION } from "../fastpath/sessions.ts";
+import {
+  ROW_WORDS,
+  S_ACKED,
+  S_END,
+  S_EPOCH,
+  S_ID_CREATOR,
+  S_ID_INCARNATION,
+  S_ID_SERIAL,
+  S_MAX_WINDOW,
+  S_OWNER,
+  S_STATE,
+  S_VERSION,
+  WINDOW_STRIDE,
+} from "../fastpath/sessions.ts";
 
 export const ROW_NUMBER = 0;
 export const ROW_STAMP = 4;
@@ -72,10 +85,12 @@ export class RowCodec {
   /** The mask being built by `measure`, and one with only the essential words. */
   private readonly mask: Int32Array;
   private readonly essential: Int32Array;
+  private readonly knowsAcked: boolean;
 
   /** `words`: positions that both peers know, equal order at both. Throws when an essential word is missing. */
   constructor(words: Int32Array) {
     this.words = words;
+    this.knowsAcked = words.includes(S_ACKED);
     this.maskWords = (words.length + 31) >>> 5;
     this.mask = new Int32Array(this.maskWords);
     this.essential = new Int32Array(this.maskWords);
@@ -161,7 +176,19 @@ export class RowCodec {
         from = (from + 4) | 0;
       }
     }
+    if (!this.knowsAcked) deriveAcked(into.i);
     return true;
+  }
+}
+
+/**
+ * A peer of the version before knows no highest acknowledgements (originatorAcked, responderAcked). Zero would be judged as one, and drop
+ * everything: what the other side's window allows to be in flight is taken as not acknowledged.
+ */
+function deriveAcked(i: Int32Array): void {
+  for (let direction = 0; direction < 2; direction = (direction + 1) | 0) {
+    const other = 1 - direction;
+    i[S_ACKED + direction] = ((i[S_END + direction * WINDOW_STRIDE] as number) - (i[S_MAX_WINDOW + other * WINDOW_STRIDE] as number)) | 0;
   }
 }
 

@@ -39,10 +39,10 @@ import {
 } from "../fastpath/sessions.ts";
 import { REPLAY_WINDOW, TOMBSTONE_GUARD_MILLIS, TOMBSTONE_MILLIS, TOMBSTONE_SHARE, UNITS } from "../limits.ts";
 import { RowBits } from "./bits.ts";
-import { compareAge, compareIds, creatorOf, mergeRow } from "./conflict.ts";
+import { compareAge, compareIds, creatorOf, differs, mergeRow } from "./conflict.ts";
 import type { Journal } from "./journal.ts";
 import type { Pending } from "./pending.ts";
-import { type DecodedRow, replicatedDoubles, replicatedWords } from "./record.ts";
+import { DecodedRow, replicatedDoubles, replicatedWords } from "./record.ts";
 import { Yields } from "./yields.ts";
 
 /** What becomes of a record. */
@@ -76,6 +76,8 @@ export class Replicas {
   private readonly counters: Float64Array;
   /** State before the end of rows that lost a conflict. */
   readonly yields = new Yields();
+  /** A row of ours as it was before a record was merged with it. */
+  private readonly own = new DecodedRow();
   /** Words that change in a session's life, without the 64-bit ones; those; all words of a new row. */
   private readonly stateWords: Int32Array;
   private readonly doubles: Int32Array;
@@ -148,6 +150,10 @@ export class Replicas {
   yielded(from: number, d: DecodedRow, counter: number): number {
     const i = d.i;
     const known = this.sessions.findById(i[S_ID_SERIAL] as number, i[S_ID_CREATOR] as number, i[S_ID_INCARNATION] as number);
+    if (i[S_OWNER] === this.sessions.me) {
+      if (known !== NOT_FOUND && this.sessions.i[known * ROW_WORDS + S_OWNER] === this.sessions.me) this.absorb(known, d);
+      return ACKNOWLEDGE;
+    }
     if (known !== NOT_FOUND && this.isTombstone(known) && compareAge(i, 0, this.sessions.i, known * ROW_WORDS) <= 0) return ACKNOWLEDGE;
     const loserState = i[S_STATE] as number;
     i[S_STATE] = (loserState & ~0xff) | STATE_TOMBSTONE;
@@ -155,16 +161,20 @@ export class Replicas {
     if (result !== ACKNOWLEDGE) return result;
     const found = this.sessions.find(i, S_KEY, this.sessions.hash(i, S_KEY));
     if (found === NOT_FOUND) return ACKNOWLEDGE;
-    const winner = found >>> 1;
-    const at = winner * ROW_WORDS;
-    if (this.sessions.i[at + S_OWNER] !== this.sessions.me) return ACKNOWLEDGE;
-    mergeRow(this.sessions.i, this.sessions.f, winner, i, d.f, loserState);
-    if (((this.sessions.i[at + S_STATE] as number) & 0xff) > SYN_RECEIVED) this.sessions.setHalfOpen(winner, false);
-    this.sessions.setOwner(winner, this.sessions.me, ((this.sessions.i[at + S_EPOCH] as number) + 1) | 0);
-    this.sessions.changed(winner);
-    this.counters[C_WON] = (this.counters[C_WON] as number) + 1;
-    this.events.noteFlow(EVENT_CONFLICT, this.nowMicros, this.sessions.i, at + S_KEY, 0, this.sessions.unit, -1);
+    if (this.sessions.i[(found >>> 1) * ROW_WORDS + S_OWNER] === this.sessions.me) this.merge(found >>> 1, d, loserState);
     return ACKNOWLEDGE;
+  }
+
+  /** The other session for the same flow loses against ours, and its state becomes part of it. */
+  private merge(winner: number, loser: DecodedRow, loserState: number): void {
+    const sessions = this.sessions;
+    const at = winner * ROW_WORDS;
+    mergeRow(sessions.i, sessions.f, winner, loser.i, loser.f, loserState);
+    if (((sessions.i[at + S_STATE] as number) & 0xff) > SYN_RECEIVED) sessions.setHalfOpen(winner, false);
+    sessions.setOwner(winner, sessions.me, ((sessions.i[at + S_EPOCH] as number) + 1) | 0);
+    sessions.changed(winner);
+    this.counters[C_WON] = (this.counters[C_WON] as number) + 1;
+    this.events.noteFlow(EVENT_CONFLICT, this.nowMicros, sessions.i, at + S_KEY, 0, sessions.unit, -1);
   }
 
   /**
@@ -274,6 +284,8 @@ export class Replicas {
       return ACKNOWLEDGE;
     }
     if (order < 0 || (order === 0 && ownerUnit(owner) > ownerUnit(mine))) {
+      // An offer of what we adopted from an older copy: the session went on there.
+      if (mine === sessions.me && this.isInherited(owner) && this.absorb(row, d)) return SILENT;
       // Mere reordering needs no answer; an owner that restarted with older rows, or that does not know of its succession, does.
       if (mine !== owner || sweeping) this.show(from, row);
       return SILENT;
@@ -289,10 +301,40 @@ export class Replicas {
       this.endReplica(row, from, counter);
       return ACKNOWLEDGE;
     }
-    if (mine === sessions.me) sessions.wheel.cancel(row);
-    this.takeState(row, d);
-    this.journal.touch(row, this.nowMicros);
+    this.yields.forget(row);
+    if (mine === sessions.me) this.handOver(from, row, d);
+    else {
+      this.takeState(row, d);
+      this.journal.touch(row, this.nowMicros);
+    }
     return ACKNOWLEDGE;
+  }
+
+  /** Somebody adopted a session while we, its owner, lived: it was cut off. It is theirs now, with what they could not know: they are sent it. */
+  private handOver(from: number, row: number, d: DecodedRow): void {
+    const { i, f, wheel } = this.sessions;
+    const at = row * ROW_WORDS;
+    this.own.i.set(i.subarray(at, at + ROW_WORDS));
+    wheel.cancel(row);
+    this.takeState(row, d);
+    mergeRow(i, f, row, this.own.i, this.own.f, this.own.i[S_STATE] as number);
+    this.journal.touch(row, this.nowMicros);
+    if (!differs(i, at, d.i) || !this.yields.remember(row, i[at + S_STATE] as number)) return;
+    this.show(from, row);
+  }
+
+  /** The same session went further elsewhere than here, where it is decided: takes that in, in a new epoch. False: it did not. */
+  private absorb(row: number, d: DecodedRow): boolean {
+    const { i, f } = this.sessions;
+    const at = row * ROW_WORDS;
+    if (this.isTombstone(row) || ((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) return false;
+    this.own.i.set(i.subarray(at, at + ROW_WORDS));
+    mergeRow(i, f, row, d.i, d.f, d.i[S_STATE] as number);
+    if (!differs(i, at, this.own.i)) return false;
+    if (((i[at + S_STATE] as number) & 0xff) > SYN_RECEIVED) this.sessions.setHalfOpen(row, false);
+    this.sessions.setOwner(row, this.sessions.me, ((i[at + S_EPOCH] as number) + 1) | 0);
+    this.sessions.changed(row);
+    return true;
   }
 
   /** A peer shows a row that it holds as ours: newer than what we have only if we restarted from an older copy. */
@@ -354,7 +396,8 @@ export class Replicas {
     }
     if (other !== -1) {
       sessions.release(row);
-      return other === -2 ? REFUSE : SILENT;
+      if (other === -2) return REFUSE;
+      return this.losesHere(other, d) ? REFUSE : SILENT;
     }
     sessions.setHalfOpen(row, ((d.i[S_STATE] as number) & FLAG_HALF_OPEN) !== 0);
     if (d.i[S_OWNER] === sessions.me) {
@@ -388,6 +431,18 @@ export class Replicas {
     this.yields.remember(other, i[otherAt + S_STATE] as number);
     this.counters[C_YIELDED] = (this.counters[C_YIELDED] as number) + 1;
     this.endOwn(other);
+    return true;
+  }
+
+  /**
+   * What is offered to us as its owner's successor loses against a session of ours: nobody else will end it, so it is merged now, and
+   * refused. Merely shown the winner, the peer could not take it: the loser holds the key there, and is not the peer's to end.
+   */
+  private losesHere(other: number, d: DecodedRow): boolean {
+    const { i, me } = this.sessions;
+    if (i[other * ROW_WORDS + S_OWNER] !== me || creatorOf(d.i, 0) <= creatorOf(i, other * ROW_WORDS) || !this.isInherited(d.i[S_OWNER] as number))
+      return false;
+    this.merge(other, d, d.i[S_STATE] as number);
     return true;
   }
 

@@ -164,6 +164,8 @@ export class Replication {
         continue;
       }
       if (i[row * ROW_WORDS + S_OWNER] === this.sessions.me) i[replica] = ((i[replica] as number) & ~(1 << (REFUSED_BIT + from))) | (1 << from);
+      // A yielded state has arrived; a yielded session's end is told to the others too.
+      if (pending.owed.has(row)) this.replicas.yields.forget(row);
       pending.unacked.clear(row);
       pending.unsent.clear(row);
       pending.owed.clear(row);
@@ -285,8 +287,8 @@ export class Replication {
       return true;
     }
     if (pending.flightFull) return false;
-    const yielded = kind === STATE_TOMBSTONE ? this.replicas.yields.stateOf(row) : 0;
-    const type = kind !== STATE_TOMBSTONE ? RECORD_ROW : yielded === 0 ? RECORD_TOMBSTONE : RECORD_YIELD;
+    const yielded = this.replicas.yields.stateOf(row);
+    const type = yielded !== 0 ? RECORD_YIELD : kind === STATE_TOMBSTONE ? RECORD_TOMBSTONE : RECORD_ROW;
     const codec = this.codecs[pending.unit] as RowCodec;
     const bytes = codec.measure(i, at, type !== RECORD_TOMBSTONE);
     const body = this.channel.reserve(pending.unit, type, 0, bytes, txClass);

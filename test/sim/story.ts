@@ -27,7 +27,7 @@ export interface DrawOptions {
 /** Faults begin within this time. */
 export const WORK_MILLIS = 8_000;
 const FAULTS_MOST = 12;
-export const SHORT_IDLE = { tcpOpening: 5_000, tcpClosing: 3_000, udpOneWay: 3_000, udpBothWays: 4_000, icmpQuery: 3_000, tcpReset: 2_000 };
+export const SHORT_IDLE = { tcpOpening: 15_000, tcpClosing: 10_000, udpOneWay: 3_000, udpBothWays: 4_000, icmpQuery: 3_000, tcpReset: 2_000 };
 
 /** The story of a seed. */
 export function drawStory(seed: number, options: DrawOptions = {}): Story {

@@ -4,7 +4,19 @@ import fc from "fast-check";
 import { test } from "tap";
 import { wordsOf } from "../../firmware/fastpath/memory/layout.ts";
 import { SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
-import { ROW_WORDS, S_EPOCH, S_ID_CREATOR, S_ID_INCARNATION, S_ID_SERIAL, S_OWNER, S_STATE, S_VERSION } from "../../firmware/fastpath/sessions.ts";
+import {
+  ROW_WORDS,
+  S_ACKED,
+  S_END,
+  S_EPOCH,
+  S_ID_CREATOR,
+  S_ID_INCARNATION,
+  S_ID_SERIAL,
+  S_OWNER,
+  S_STATE,
+  S_VERSION,
+  WINDOW_STRIDE,
+} from "../../firmware/fastpath/sessions.ts";
 import { DecodedRow, RowCodec, replicatedWords } from "../../firmware/twin/record.ts";
 
 const BODY = 292;
@@ -53,6 +65,18 @@ test("a tombstone carries id, epoch, version, owner and state only", async (t) =
     ESSENTIAL.toSorted((x, y) => x - y),
   );
   t.equal(bytes, 20 + 8 + ESSENTIAL.length * 4);
+});
+
+test("from a peer that knows no highest acknowledgements, a window behind each end is taken for one", async (t) => {
+  const codec = new RowCodec(replicatedWords().filter((at) => at !== S_ACKED && at !== S_ACKED + 1));
+  const d = new DecodedRow();
+  const i = new Int32Array(ROW_WORDS).fill(1);
+  i.set([900_000, 905_000, 4_096], S_END);
+  i.set([-200_000, -190_000, 65_535], S_END + WINDOW_STRIDE);
+  const bytes = codec.measure(i, 0, true);
+  codec.encode(i, 0, view, BODY, 1, 2, 3, 4, 5, 7);
+  t.ok(codec.decode(view, BODY, bytes, d));
+  t.same([d.i[S_ACKED], d.i[S_ACKED + 1]], [900_000 - 65_535, -200_000 - 4_096]);
 });
 
 test("two versions that know different fields, in different places, exchange what both know", async (t) => {
