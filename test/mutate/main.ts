@@ -1,16 +1,18 @@
-// npm run mutate [-- --ids F5,T1] [--all]
+// npm run mutate [-- --ids F5,T1] [--all] | [-- --twin]
 //
 // Switches one rule after another off (mutations.ts) in a scratch copy of what is committed, runs the tests that cite the rule's
 // ids, quick ones first, until each id has a test that fails, and prints which fail. A rule whose absence no test of each of its ids
-// notices has survived: that fails. --all runs every one of these tests, and lists in the end those that no missing rule has made fail.
+// notices has survived: that fails. --twin puts one bug after another into the twin instead (twin.ts) and lets the simulator tell stories,
+// from seed 1 on, until it finds it, and prints the seed; a bug that it does not find within TWIN_MINUTES fails. --all runs every one of these tests, and lists in the end those that no missing rule has made fail.
 
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Citation, citations } from "../requirements.ts";
 import { MUTATIONS, type Mutation, staleness } from "./mutations.ts";
+import { TWIN_MUTATIONS, type TwinMutation } from "./twin.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** These make namespaces and processes, or run for long: the rules that they show have other tests too. */
@@ -27,7 +29,10 @@ interface Run {
   readonly names: readonly string[];
 }
 
-const { values } = parseArgs({ options: { ids: { type: "string" }, all: { type: "boolean", default: false } } });
+const TWIN_MINUTES = 5;
+const MINUTE_MILLIS = 60_000;
+
+const { values } = parseArgs({ options: { ids: { type: "string" }, all: { type: "boolean", default: false }, twin: { type: "boolean", default: false } } });
 
 /** The files to run for some ids, each with the names of the tests that are wanted. */
 function runsFor(ids: readonly string[], all: readonly Citation[]): readonly Run[] {
@@ -99,7 +104,37 @@ function listIdle(all: readonly Citation[], useful: ReadonlySet<string>): void {
   for (const { file, name } of idle) console.log(`  ${file}: ${name}`);
 }
 
+/** Tells stories until one fails; says which, or that none did. */
+function findByStories(scratch: string, { stories }: TwinMutation): string {
+  const command = ["test/sim/main.ts", "--minutes", String(TWIN_MINUTES), "--first", ...stories];
+  const { stdout, stderr } = spawnSync(process.execPath, command, { cwd: scratch, encoding: "utf8", timeout: 2 * TWIN_MINUTES * MINUTE_MILLIS });
+  return /^seed \d+ FAILED.*$/m.exec(stdout)?.[0] ?? (stdout === "" ? `the simulator broke: ${stderr.slice(-SHOWN)}` : "");
+}
+
+function mutateTwin(): number {
+  const stale = TWIN_MUTATIONS.flatMap((mutation) => staleness(mutation, ROOT));
+  if (stale.length > 0) throw new Error(stale.join("\n"));
+  const scratch = makeScratch();
+  try {
+    let survived = 0;
+    console.log("| rule that is broken | found by | after |\n| --- | --- | --- |");
+    for (const mutation of TWIN_MUTATIONS) {
+      const undo = apply(scratch, mutation);
+      const began = performance.now();
+      const found = findByStories(scratch, mutation);
+      undo();
+      if (found === "") survived++;
+      console.log(`| ${mutation.rule} | ${found === "" ? "**SURVIVED**" : found.slice(0, SHOWN)} | ${Math.round((performance.now() - began) / 1_000)} s |`);
+    }
+    console.log(`\n${TWIN_MUTATIONS.length} bugs put into the twin, ${survived} of them not found`);
+    return survived === 0 ? 0 : 1;
+  } finally {
+    removeScratch(scratch);
+  }
+}
+
 async function main(): Promise<number> {
+  if (values.twin) return mutateTwin();
   const ids = values.ids?.split(",");
   const wanted = ids === undefined ? MUTATIONS : MUTATIONS.filter((mutation) => mutation.ids.some((id) => ids.includes(id)));
   const stale = wanted.flatMap((mutation) => staleness(mutation, ROOT));

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { test } from "tap";
 import { REQUIREMENTS } from "../requirements.ts";
 import { MUTATIONS, staleness } from "./mutations.ts";
+import { TWIN_MUTATIONS } from "./twin.ts";
 
 test("every mutation finds the rule that it switches off, once", async (t) => {
   t.same(
-    MUTATIONS.flatMap((mutation) => staleness(mutation, join(import.meta.dirname, "../.."))),
+    [...MUTATIONS, ...TWIN_MUTATIONS].flatMap((mutation) => staleness(mutation, join(import.meta.dirname, "../.."))),
     [],
   );
 });

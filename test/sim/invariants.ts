@@ -58,9 +58,12 @@ const H = {
 };
 const MEMBER_STATE = word(MEMBERS, "state");
 const DIGESTS_EQUAL = word(MEMBERS, "digestsEqual");
+const SWEEPING = word(MEMBERS, "sweeping");
 const ASSOCIATED = word(MEMBERS, "associated");
 /** A sweep of the whole table, with losses, takes less. */
 const LEARNT_AFTER_MICROS = 1_500_000;
+/** Longer than a frame is delayed, and a watch lasts. */
+const GONE_MICROS = 500_000;
 /** Frames that may wait in a unit: for next hops or other fragments, and a batch in the twin's hands. */
 const IN_HAND_MOST = RESOLVE_QUEUE + FRAGMENTS_HELD + 512;
 
@@ -104,9 +107,8 @@ export function describeRow({ unit, id, state, owner, epoch, version, acknowledg
 
 export class Invariants {
   private readonly picture: Picture;
-  /** Ids that some unit once held, and those that no unit held any more at a quiet point. */
-  private readonly seen = new Set<string>();
-  private readonly gone = new Set<string>();
+  /** By id: when some unit was last seen to hold it. */
+  private readonly heldAt = new Map<string, number>();
   checks = 0;
   /** By owner and peer: since when the two are associated without a break, as last seen. */
   private readonly togetherSince = new Map<string, number>();
@@ -125,14 +127,35 @@ export class Invariants {
       const inHand = unit.framesInHand();
       if (inHand > IN_HAND_MOST) this.violate(`${unit.name} has ${inHand} packet frames in hand`);
     }
-    for (const found of rows.values()) {
-      for (const row of found) {
+    this.noneResurrects();
+    for (const unit of running) this.acknowledgedIsPresent(unit, rows);
+    for (const unit of running) this.noneOutlivesItsOwner(unit, rows);
+  }
+
+  /** An id that no unit holds, not even a dead one in its memory, for longer than any frame is under way, never comes back. */
+  private noneResurrects(): void {
+    const now = this.picture.world.schedule.nowMicros;
+    for (const unit of this.picture.units) {
+      for (const row of rowsOf(unit)) {
         if (row.state === STATE_TOMBSTONE) continue;
-        if (this.gone.has(row.id)) this.violate(`a session that was gone is back. ${describeRow(row)}`);
-        this.seen.add(row.id);
+        if (now - (this.heldAt.get(row.id) ?? now) > GONE_MICROS) this.violate(`a session that was gone is back. ${describeRow(row)}`);
+        this.heldAt.set(row.id, now);
       }
     }
-    for (const unit of running) this.acknowledgedIsPresent(unit, rows);
+  }
+
+  /** An owner forgets a session's end only when all peers that it streams to have heard of it. */
+  private noneOutlivesItsOwner(unit: SimUnit, rows: ReadonlyMap<SimUnit, readonly SeenRow[]>): void {
+    const now = this.picture.world.schedule.nowMicros;
+    const own = new Set((rows.get(unit) as readonly SeenRow[]).map(({ id }) => id));
+    for (const [peer, theirs] of rows) {
+      if (peer === unit) continue;
+      const since = Math.max(this.together(unit, peer), this.together(peer, unit), unit.rowsLostMicros, peer.rowsLostMicros);
+      if (now - since < LEARNT_AFTER_MICROS || isSweeping(unit, peer) || isSweeping(peer, unit)) continue;
+      for (const row of theirs)
+        if (row.owner === wordOf(unit) && row.state !== STATE_TOMBSTONE && !own.has(row.id))
+          this.violate(`a replica outlives its owner's row. ${describeRow(row)}`);
+    }
   }
 
   /** Faults have ended, all units run, traffic has stopped or is slow: what must hold now. */
@@ -142,8 +165,6 @@ export class Invariants {
     const tables = units.map((unit) => rowsOf(unit).filter(({ state }) => state !== STATE_TOMBSTONE));
     this.oneOwner(tables.flat());
     if (this.picture.options.twin !== false) this.equal(tables);
-    const present = new Set(tables.flat().map(({ id }) => id));
-    for (const id of this.seen) if (!present.has(id)) this.gone.add(id);
     for (const unit of units) if (unit.framesInHand() !== 0) this.violate(`${unit.name} keeps ${unit.framesInHand()} packet frames although nothing moves`);
   }
 
@@ -225,6 +246,12 @@ export class Invariants {
   private violate(what: string): never {
     this.picture.world.violate(what);
   }
+}
+
+/** Is a sweep of `unit` to `peer` under way? */
+function isSweeping(unit: SimUnit, peer: SimUnit): boolean {
+  const members = unit.tables?.members;
+  return members !== undefined && members.i[peer.plan.unit * members.strideWords + SWEEPING] === 1;
 }
 
 /** What a unit holds its peer for: absent, alive, dead, partitioned, rejoining. */

@@ -1,5 +1,5 @@
 // npm run sim -- --seed N | --runs N | --minutes M [--from N] [--kinds twin-cut,stall] [--units 1|2|4] [--keep 3,7] [--verbose]
-//                [--trace LINES] [--results FILE]
+//                [--trace LINES] [--results FILE] [--first]     first: stop at the first failure, as it is
 //
 // Tells stories, one seed each. A failure prints the seed, the settings, the shortest list of faults that still fails and the end
 // of the trace; the seed alone, or the seed and the numbers of the faults to keep, shows it again. In the end: how often each
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     kinds: { type: "string" },
     units: { type: "string" },
     keep: { type: "string" },
+    first: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     trace: { type: "string", default: "120" },
     results: { type: "string" },
@@ -110,6 +111,10 @@ function main(): number {
     add(covered, result.covered);
     if (result.failure !== "") {
       failed++;
+      if (values.first) {
+        console.log(`seed ${story.seed} FAILED: ${result.failure}`);
+        return 1;
+      }
       report(story, result);
       continue;
     }
