@@ -42,7 +42,7 @@ export const TWIN_MUTATIONS: readonly TwinMutation[] = [
     "an owner keeps a tombstone until every peer has acknowledged it",
     `${T}exchange.ts`,
     "if (pending === null || !pending.unacked.has(row)) continue;",
-    "if (pending !== null) continue;",
+    "if (pending === null || pending.receiving) continue;",
     "twin-noise,reopen,twin-one-way",
   ),
   bug(
