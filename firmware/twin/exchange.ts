@@ -168,7 +168,7 @@ export class Exchange implements RecordReceiver {
   lost(unit: number): void {
     this.replication.end(unit);
     this.sweeps.lost(unit);
-    this.proof.reset(unit, this.nowMicros);
+    this.proof.lost(unit, this.nowMicros);
     this.rejoin.lost(unit);
   }
 
@@ -239,7 +239,7 @@ export class Exchange implements RecordReceiver {
     return true;
   }
 
-  /** True until `unit` has swept over all that it owns, and its digests were found equal once. */
+  /** True until `unit` has swept over all that it owns, and its digests were found equal once; a link that fails then changes nothing. */
   isBehind(unit: number): boolean {
     return !this.proof.hasAgreed(unit);
   }

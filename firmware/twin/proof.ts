@@ -68,16 +68,24 @@ export class Proof {
     for (let unit = 0; unit < UNITS; unit++) this.peers.push(new PeerProof());
   }
 
-  /** Nothing is proven about `unit` any more. */
+  /** A new association: nothing is proven about `unit` any more. */
   reset(unit: number, nowMicros: number): void {
+    (this.peers[unit] as PeerProof).agreed = 0;
+    this.lost(unit, nowMicros);
+  }
+
+  /**
+   * The association is lost. What `unit` had given us it has given us all the same: when an active unit's own twin link fails, its mate
+   * must be as eligible as it was, or nobody could be given way to.
+   */
+  lost(unit: number, nowMicros: number): void {
     const peer = this.peers[unit] as PeerProof;
     peer.equalThere.fill(0);
     peer.equalHere.fill(0);
-    peer.agreed = 0;
     this.judge(unit, peer, 0, nowMicros);
   }
 
-  /** `unit` has swept over all that it owns since the association, and then all its sums were equal here at some comparison. */
+  /** `unit` has swept over all that it owns since the latest association, and then all its sums were equal here at some comparison. */
   hasAgreed(unit: number): boolean {
     return (this.peers[unit] as PeerProof).agreed === 3;
   }

@@ -41,6 +41,20 @@ test("a new peer gets the whole table while it changes, for many seeds", async (
   }
 });
 
+test("who has been given everything is not behind, also when the link fails, until another association has to prove it again", async (t) => {
+  const { wire, a, b } = strangers(6);
+  a.open(1, 2);
+  wire.connect(a, b);
+  t.ok(b.exchange.isBehind(A1));
+  t.ok(wire.until(2_000, () => !b.exchange.isBehind(A1)));
+  wire.cut(a, b);
+  wire.run(1_000);
+  t.notOk(b.exchange.isBehind(A1), "the link has failed");
+  wire.connect(a, b);
+  t.ok(b.exchange.isBehind(A1), "a new association");
+  t.ok(wire.until(2_000, () => !b.exchange.isBehind(A1)));
+});
+
 test("a sweep's end deletes replicas that their owner does not have any more, and nothing else", async (t) => {
   const { wire, a, b } = strangers(7);
   wire.connect(a, b);
