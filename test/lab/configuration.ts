@@ -28,6 +28,8 @@ export interface LabOptions {
   readonly units?: readonly LabUnit[];
   /** True: site B stands by until A fails, and the DCI lets the gateways across. */
   readonly isPassive?: boolean;
+  /** What a site does with the other's flows while it cannot be reached; "stop" when left out. */
+  readonly partition?: "stop" | "local";
   /** Time between heartbeats, where this machine cannot run so many units as often as an appliance runs; 5 missed ones are a death. */
   readonly heartbeatMillis?: number;
   /** Idle limits in milliseconds, where time is scaled so that a lab sees them. */
@@ -76,7 +78,7 @@ export function labConfiguration(options: LabOptions): object {
     ],
     twin: {
       enabled: twin,
-      partition: "stop",
+      partition: options.partition ?? "stop",
       firstPacket: "query",
       ...(options.isPassive === true && { deployment: "active/passive" }),
       ...(options.heartbeatMillis !== undefined && { heartbeatMillis: options.heartbeatMillis }),

@@ -68,6 +68,7 @@ export async function startLab(options: LabOptions, driver: UnitDriver | undefin
     say(lastWords(units, names));
     throw error;
   }
+  for (const name of names) units[name].watchPauses();
   const used = String(units.A1.query("SELECT driver FROM live_header")[0]?.["driver"] ?? "pcap") as LabDriver;
   if (used === "pcap" && driver === undefined) say(`AF_XDP is not to be had here, so the units use node-pcap (${units.A1.whyFallback()})`);
   say(`units ${inWords(names)} are up on ${used}${options.twin ? ", in step with each other" : ", each on its own: the twin is off"}`);

@@ -16,6 +16,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { writeAccount } from "./account.ts";
 import { type Lab, lastWords, startLab, stopLab } from "./lab.ts";
 import { runLive } from "./live.ts";
 import { PAIRS } from "./pairs/list.ts";
@@ -127,7 +128,10 @@ async function runOnce(scenario: Scenario, driver: UnitDriver | undefined, scree
     const detail = (error as Error).message;
     const measured = error instanceof Failure ? error.measured : {};
     say(screen.paint("red", `FAILED: ${detail}`));
-    if (lab !== undefined) screen.line(lastWords(lab.units, lab.names));
+    if (lab !== undefined) {
+      screen.line(lastWords(lab.units, lab.names));
+      screen.line(`  What the units know of it lies in ${writeAccount(lab, scenario.name, detail)}`);
+    }
     const pause = lab === undefined ? {} : pauseIn(lab);
     return { result: { name: scenario.name, passed: false, ...measured, ...pause, detail, durationMs: elapsed() }, driver: lab?.driver };
   } finally {

@@ -244,17 +244,18 @@ const CHECKPOINT_LIMIT_MILLIS = 6_000;
 const STANDING = "SELECT id, owner, epoch, version, state FROM sessions WHERE protocol = 'udp' AND state <> 'tombstone' ORDER BY id";
 const standingOf = (unit: Unit): string => JSON.stringify(unit.query(STANDING));
 
-/** Resolves when both units hold the same quiet sessions, with the same owner, epoch and version. */
-async function untilTablesEqual(lab: Lab, limitMillis: number): Promise<number> {
-  const { A1, B1 } = lab.units;
+/** Resolves when all units hold the same quiet sessions, with the same owner, epoch and version; to their number. */
+export async function untilTablesEqual(lab: Lab, limitMillis: number): Promise<number> {
   const deadline = performance.now() + limitMillis;
   for (;;) {
-    const [ours, theirs] = [standingOf(A1), standingOf(B1)];
-    if (ours === theirs) return (JSON.parse(ours) as unknown[]).length;
+    const tables = lab.names.map((name) => standingOf(lab.units[name]));
+    const other = tables.findIndex((table) => table !== tables[0]);
+    if (other < 0) return (JSON.parse(tables[0] as string) as unknown[]).length;
     if (performance.now() > deadline) {
-      const [left, right] = [JSON.parse(ours) as unknown[], JSON.parse(theirs) as unknown[]];
-      const differing = left.filter((row) => !right.some((other) => JSON.stringify(other) === JSON.stringify(row)));
-      throw new Failure(`the tables differ: A1 holds ${left.length} quiet sessions, B1 ${right.length}; first difference ${JSON.stringify(differing[0])}`);
+      const [left, right] = [tables[0], tables[other]].map((table) => JSON.parse(table as string) as unknown[]) as [unknown[], unknown[]];
+      const differing = left.find((row) => !right.some((same) => JSON.stringify(same) === JSON.stringify(row)));
+      const counts = `${lab.names[0]} holds ${left.length} quiet sessions, ${lab.names[other]} ${right.length}`;
+      throw new Failure(`the tables differ: ${counts}; first difference ${JSON.stringify(differing)}`);
     }
     await pause(50);
   }

@@ -45,6 +45,8 @@ export class Unit {
   readonly logFile: string;
   private readonly driver: UnitDriver | undefined;
   private manager: ChildProcess | undefined;
+  /** Pauses before that, on the dataplane's clock, do not count. */
+  private readyAtMicros = 0;
 
   constructor(name: LabUnit, driver: UnitDriver | undefined) {
     this.name = name;
@@ -129,10 +131,15 @@ export class Unit {
     return this.number(`SELECT value FROM counters WHERE name = '${name}'`);
   }
 
-  /** The longest time that its dataplane was kept from running, in milliseconds; 0 when no pause was worth an event. */
+  /** From now on pauses count: while many units start together on few cores, each of them stands still at times. */
+  watchPauses(): void {
+    this.readyAtMicros = this.number("SELECT breath_at FROM live_header");
+  }
+
+  /** The longest time that its dataplane was kept from running since `watchPauses`, in milliseconds; 0 when no pause was worth an event. */
   longestPauseMillis(): number {
     try {
-      return Math.round(this.number("SELECT coalesce(max(value), 0) FROM live_events WHERE kind = 'loop-gap'") / 1_000);
+      return Math.round(this.number(`SELECT coalesce(max(value), 0) FROM live_events WHERE kind = 'loop-gap' AND at > ${this.readyAtMicros}`) / 1_000);
     } catch {
       return 0;
     }

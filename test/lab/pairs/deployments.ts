@@ -12,8 +12,14 @@ import { moveUserPath, moveWirePath } from "../topology.ts";
 import { leadUpstream } from "../upstream.ts";
 
 /** 12 processes share what the lab's machine has; an appliance has its cores for itself and sends them every 20 ms. */
-const HEARTBEAT_MILLIS = 40;
+const HEARTBEAT_MILLIS = 20;
 const PAIRS: LabOptions = { wiring: "routed", twin: true, units: ALL_UNITS, heartbeatMillis: HEARTBEAT_MILLIS };
+
+/**
+ * Where nothing leads from site to site but the twin link, nothing tells the other site's death from a cut of that link, so that
+ * `stop` would stop its sessions for good. An operator chooses `local` there: each site serves what reaches it.
+ */
+const APART: LabOptions = { ...PAIRS, partition: "local" };
 
 export interface Flow {
   readonly from: LabHost;
@@ -50,7 +56,7 @@ export const GATEWAY: Deployment = {
 export const BETWEEN_ROUTERS: Deployment = {
   name: "upstream",
   words: "both sites stand between upstream routers",
-  options: { ...PAIRS, wiring: "upstream" },
+  options: { ...APART, wiring: "upstream" },
   flows: USER_UPSTREAM,
   flowsWithoutA: USER_UPSTREAM,
   lead: (site) => leadUpstream("user", site),
@@ -69,7 +75,7 @@ export const PASSIVE: Deployment = {
 export const WIRES: Deployment = {
   name: "transparent",
   words: "the units are wires",
-  options: { ...PAIRS, wiring: "transparent" },
+  options: { ...APART, wiring: "transparent" },
   flows: [SERVICE4, SERVICE6],
   flowsWithoutA: [SERVICE4, SERVICE6],
   lead: moveWirePath,

@@ -3,8 +3,10 @@
 import type { Lab } from "../lab.ts";
 import type { AnyName } from "../result.ts";
 import type { Measured, Scenario } from "../scenarios.ts";
-import { DEPLOYMENTS, type Deployment } from "./deployments.ts";
-import { activeKilled } from "./killed.ts";
+import { BETWEEN_ROUTERS, DEPLOYMENTS, type Deployment, GATEWAY, PASSIVE, WIRES } from "./deployments.ts";
+import { activeKilled, ingressKilled, siteKilled, unitReturns } from "./killed.ts";
+import { allCut, oneCut } from "./links.ts";
+import { machineMoves, siteDrained } from "./moves.ts";
 
 /** One scenario in each of `deployments`; `sentence` without its full stop. */
 function inEach(
@@ -23,4 +25,18 @@ function inEach(
 
 export const PAIRS: readonly Scenario[] = [
   ...inEach("pair-active-killed", "The active unit of a pair is killed in mid-transfer and its mate takes over", DEPLOYMENTS, activeKilled),
+  // Where site B stands by, nothing comes in there.
+  ...inEach(
+    "pair-ingress-killed",
+    "The active unit that hands replies over is killed, and its mate hands them over",
+    [GATEWAY, BETWEEN_ROUTERS, WIRES],
+    ingressKilled,
+  ),
+  ...inEach("site-killed", "Both units of site A are killed in mid-transfer and site B takes over", DEPLOYMENTS, siteKilled),
+  ...inEach("link-cut-one", "The twin link of the active unit is cut and healed, and it gives way to its mate", DEPLOYMENTS, oneCut),
+  ...inEach("link-cut-all", "All twin links are cut and healed: partitioned, not dead", DEPLOYMENTS, allCut),
+  // A machine behind a router or a wire moves with its network, not from port to port.
+  ...inEach("vm-moves", "A virtual machine moves to the other site in mid-transfer", [GATEWAY, PASSIVE], machineMoves),
+  ...inEach("site-drained", "Site A is drained and resumed by an operator's orders", DEPLOYMENTS, siteDrained),
+  ...inEach("unit-returns", "A killed unit returns empty, is given everything under traffic, and takes over as ordered", DEPLOYMENTS, unitReturns),
 ];

@@ -1,11 +1,13 @@
 // Transfers that run while something happens, and what the scenarios of pairs ask about units. However a scenario ends, its transfers
 // are waited for: a lost one is counted also when something else had failed before.
 
-import { startDownload, type TransferResult } from "../hosts.ts";
+import type { OrderName } from "../../../firmware/fastpath/memory/orders.ts";
+import { giveOrder } from "../../../firmware/manager/orders.ts";
+import { exchangeWith, startDownload, type TransferResult } from "../hosts.ts";
 import type { Lab } from "../lab.ts";
 import { HTTP_PORT, type LabUnit, type SiteName, siteOf } from "../picture.ts";
-import { Failure, type Measured, mebibytes } from "../scenarios.ts";
-import type { Flow } from "./deployments.ts";
+import { Failure, type Measured, mebibytes, untilTablesEqual } from "../scenarios.ts";
+import type { Deployment, Flow } from "./deployments.ts";
 
 const MEBIBYTE = 1 << 20;
 /** Per transfer; slow enough that four units on a small machine have time to spare. */
@@ -69,4 +71,23 @@ export function pairAt(lab: Lab, site: SiteName): Pair {
 export async function untilOwned(lab: Lab, witnesses: readonly LabUnit[], owner: LabUnit, limitMillis: number): Promise<void> {
   const sql = `SELECT count(*) > 0 AND sum(owner = '${owner}') = count(*) ${TRANSFERS}`;
   for (const name of witnesses) await lab.units[name].until(`sure that ${owner} owns the transfers' sessions`, sql, limitMillis);
+}
+
+const QUIET_SESSIONS = 300;
+
+/** Makes sessions that nothing moves afterwards, by which tables are compared; returns how many. */
+export async function exchangeQuietly(lab: Lab, { flows }: Deployment): Promise<number> {
+  const [{ from, address }] = flows as readonly [Flow];
+  // One that does not count: afterwards everybody knows everybody's MAC.
+  await exchangeWith(from, "tcp", address, { count: 1, concurrency: 1 });
+  const { failed, error } = await exchangeWith(from, "udp", address, { count: QUIET_SESSIONS, concurrency: 8, tries: 4 });
+  if (failed > 0) throw new Failure(`${failed} of ${QUIET_SESSIONS} exchanges failed before the accident: ${error ?? "?"}`);
+  await untilTablesEqual(lab, 5_000);
+  return QUIET_SESSIONS;
+}
+
+/** Gives a unit an operator's order, as the console does. Fails when it is refused. */
+export async function giveOrderTo(lab: Lab, name: LabUnit, order: OrderName): Promise<void> {
+  const answer = await giveOrder(lab.units[name].places.ordersFile, order, false);
+  if (answer !== "done") throw new Failure(`${name} refuses ${order}: ${answer}`);
 }
