@@ -231,6 +231,8 @@ export class Neighbours {
       if (state === FREE || (((this.rows[row * STRIDE + N_NEXT] as number) - nowMillis) | 0) > 0) continue;
       if (state === FAILED) this.release(row);
       else if (!this.silent) this.askAgain(row, state);
+      // A unit that fell silent in the middle of asking will not ask again: what waits for the answer is given back.
+      else if (state === RESOLVING) this.fail(row, state);
     }
   }
 

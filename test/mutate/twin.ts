@@ -46,13 +46,6 @@ export const TWIN_MUTATIONS: readonly TwinMutation[] = [
     "twin-noise,reopen,twin-one-way",
   ),
   bug(
-    "acknowledgements of a peer that was lost are taken back",
-    `${T}sweep.ts`,
-    "    (this.peers[unit] as PeerSweeps).forgetting = 0;",
-    "",
-    "crash-lose,incarnation-lost,twin-cut",
-  ),
-  bug(
     "at a sweep's end the receiver deletes what the owner does not have",
     `${T}sweep.ts`,
     "this.replicas.dropReplica(row, peer.deletingNumber, peer.deletingStamp);",

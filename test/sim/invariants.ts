@@ -135,6 +135,8 @@ export class Invariants {
   /** An id that no unit holds, not even a dead one in its memory, for longer than any frame is under way, never comes back. */
   private noneResurrects(): void {
     const now = this.picture.world.schedule.nowMicros;
+    // With all units down at once, nobody may be left who remembers which incarnations there were.
+    if (this.picture.units.every(({ isRunning }) => !isRunning)) this.heldAt.clear();
     for (const unit of this.picture.units) {
       for (const row of rowsOf(unit)) {
         if (row.state === STATE_TOMBSTONE) continue;

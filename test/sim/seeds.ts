@@ -193,4 +193,21 @@ export const KEPT_STORIES: readonly KeptStory[] = [
       "4352 ms  crash-torn B1 for 243 ms, detail 2723980737",
     ],
   ),
+  story(
+    1,
+    "packets that waited for a next hop stayed for ever in a unit that fell silent meanwhile",
+    { everyMillis: 70, downloadBytesMost: 598961 },
+    {
+      pairs: true,
+      mode: "routed",
+      deployment: "active/active",
+      partition: "stop",
+      firstPacket: "query",
+      sessions: 1024,
+      distanceMicros: 258,
+      twinMtuBytes: 1500,
+      previous: [],
+    },
+    ["996 ms  all-cut B1 for 445 ms, detail 1745078449", "1343 ms  stall B1 for 405 ms, detail 2658247341"],
+  ),
 ];
