@@ -60,11 +60,12 @@ export const TWIN_MUTATIONS: readonly TwinMutation[] = [
     "stall,all-cut,crash-keep",
   ),
   bug(
-    "a standby passes nothing",
-    `${T}roles.ts`,
-    "this.mayForward = role === ROLE_ACTIVE && !this.rejoining && !this.relief.isSilent;",
-    "this.mayForward = !this.rejoining && !this.relief.isSilent;",
-    "twin-noise",
+    "what an owner knew of a session that somebody adopted meanwhile is sent there",
+    `${T}replicas.ts`,
+    "if (!differs(i, at, d.i) || !this.yields.remember(row, i[at + S_STATE] as number)) return;",
+    "if (at >= 0) return;",
+    "twin-cut,data-cut,all-cut",
+    "2",
   ),
   bug("a frame that was opened once is not opened again", `${T}replay.ts`, "if (!this.isNew(window, high, low)) return false;", "", "replay,twin-noise"),
   bug(
