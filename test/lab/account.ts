@@ -10,7 +10,7 @@ import type { LabUnit } from "./picture.ts";
 const ROOT = join(import.meta.dirname, "..", "..");
 const FOLDER = join(ROOT, "build", "lab-failures");
 const CONSOLE = join(ROOT, "firmware", "manager", "console", "cli.ts");
-const COMMANDS = ["status", "members", "events", "sessions", "counters", "ports", "neighbours"];
+const COMMANDS = [["status"], ["members"], ["events"], ["sessions", "--where", "protocol = 'tcp'"], ["counters"], ["ports"], ["neighbours"]];
 
 /** Writes the account of a run of `name` that failed, and returns the file's path within the project. */
 export function writeAccount(lab: Lab, name: string, failure: string): string {
@@ -22,8 +22,8 @@ export function writeAccount(lab: Lab, name: string, failure: string): string {
 
 function accountOf(lab: Lab, unit: LabUnit): string {
   const said = COMMANDS.map((command) => {
-    const { stdout, stderr } = spawnSync(process.execPath, [CONSOLE, "--unit", unit, command], { encoding: "utf8", maxBuffer: 16 << 20 });
-    return `── ${unit} ${command} ──\n${stdout}${stderr}`;
+    const { stdout, stderr } = spawnSync(process.execPath, [CONSOLE, "--unit", unit, ...command], { encoding: "utf8", maxBuffer: 16 << 20 });
+    return `── ${unit} ${command[0]} ──\n${stdout}${stderr}`;
   });
   const { logFile } = lab.units[unit];
   return [...said, `── ${unit} log ──\n${existsSync(logFile) ? readFileSync(logFile, "utf8") : ""}`].join("\n");

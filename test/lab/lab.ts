@@ -28,7 +28,7 @@ export interface Lab {
 
 /** A unit's own dataplane has opened its ports and may forward. */
 export const IS_FORWARDING = "SELECT started_at > 0 AND role = 'active' FROM live_header";
-const HAS_A_ROLE = "SELECT started_at > 0 AND role IN ('active', 'standby') FROM live_header";
+export const HAS_A_ROLE = "SELECT started_at > 0 AND role IN ('active', 'standby') FROM live_header";
 /** `peer` is alive, keys are agreed, and the digests say that both tables are equal. */
 export const inStepWith = (peer: LabUnit): string =>
   `SELECT state = 'alive' AND associated = 1 AND lag_rows = 0 AND sweeping = 0 AND digests_equal = 1 FROM members WHERE unit = '${peer}'`;

@@ -32,6 +32,7 @@ export const UPSTREAM_HOSTS: readonly LabHost[] = ["user", "service3", "north-a"
 
 export const unitOf = (site: SiteName): FirstUnit => (site === "A" ? "A1" : "B1");
 export const siteOf = (unit: LabUnit): SiteName => (unit.startsWith("A") ? "A" : "B");
+export const unitsAt = (site: SiteName): readonly LabUnit[] => ALL_UNITS.filter((unit) => siteOf(unit) === site);
 export const indexOf = (unit: LabUnit): number => Number(unit.slice(1));
 export const otherSite = (site: SiteName): SiteName => (site === "A" ? "B" : "A");
 

@@ -11,8 +11,11 @@ import { ALL_UNITS, type LabHost, SERVICE3, type SiteName, UPSTREAM } from "../p
 import { moveUserPath, moveWirePath } from "../topology.ts";
 import { leadUpstream } from "../upstream.ts";
 
-/** 12 processes share what the lab's machine has; an appliance has its cores for itself and sends them every 20 ms. */
-const HEARTBEAT_MILLIS = 20;
+/**
+ * 12 processes share what the lab's machine has; an appliance has its cores for itself and sends them every 20 ms. Slower than this, a
+ * death is noticed after TCP has repeated a segment for the first time, 200 ms and more, so that a gap lasts until the next time.
+ */
+const HEARTBEAT_MILLIS = 30;
 const PAIRS: LabOptions = { wiring: "routed", twin: true, units: ALL_UNITS, heartbeatMillis: HEARTBEAT_MILLIS };
 
 /**

@@ -16,19 +16,15 @@ const CUT_MILLIS = 1_000;
 /** The active unit of site A loses its twin port; its mate has one, and takes over. */
 export async function oneCut(lab: Lab, deployment: Deployment): Promise<Measured> {
   const quiet = await exchangeQuietly(lab, deployment);
-  const { active, standby } = pairAt(lab, "A");
+  const { active, standby } = await pairAt(lab, "A");
   return underTraffic(lab, deployment.flows, 8, async () => {
     setTwinLink(active, false);
     const cutAt = performance.now();
     lab.say(`the twin link of ${active}, which owns the sessions, is cut`);
     await lab.units[standby].until("active", IS_FORWARDING, NOTICE_LIMIT_MILLIS);
     lab.say(`${active} has given way to ${standby} ${Math.round(performance.now() - cutAt)} ms later`);
-    await untilOwned(
-      lab,
-      ALL_UNITS.filter((name) => name !== active),
-      standby,
-      NOTICE_LIMIT_MILLIS,
-    );
+    const others = ALL_UNITS.filter((name) => name !== active);
+    await untilOwned(lab, others, others, NOTICE_LIMIT_MILLIS);
     await pause(CUT_MILLIS);
     setTwinLink(active, true);
     lab.say("it is healed");
@@ -49,12 +45,12 @@ export async function allCut(lab: Lab, deployment: Deployment): Promise<Measured
       await lab.units[name].until("sure that the others are partitioned", "SELECT sum(state = 'partitioned') = 3 FROM members", NOTICE_LIMIT_MILLIS);
     }
     await pause(CUT_MILLIS);
-    for (const site of SITES) pairAt(lab, site);
+    for (const site of SITES) await pairAt(lab, site);
     const deaths = ALL_UNITS.filter((name) => lab.units[name].number("SELECT count(*) FROM members WHERE state = 'dead'") > 0);
     must(deaths.length === 0, `${deaths.join(", ")} took somebody for dead although nobody died`);
     // A unit that this machine did not run for too long gives its sessions to its mate, but none go to the other site.
     const isStopped = deployment.options.partition !== "local";
-    const moved = lab.units[pairAt(lab, "B").active].number("SELECT count(*) FROM sessions WHERE state <> 'tombstone' AND owner LIKE 'B%'");
+    const moved = lab.units[(await pairAt(lab, "B")).active].number("SELECT count(*) FROM sessions WHERE state <> 'tombstone' AND owner LIKE 'B%'");
     must(moved === 0 || !isStopped, `site B took ${moved} sessions of site A's over although nobody died`);
     for (const name of ALL_UNITS) setTwinLink(name, true);
     lab.say("they are healed; nobody had taken anybody for dead");

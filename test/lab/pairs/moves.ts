@@ -2,11 +2,11 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { Lab } from "../lab.ts";
-import { ALL_UNITS } from "../picture.ts";
+import { ALL_UNITS, unitsAt } from "../picture.ts";
 import type { Measured } from "../scenarios.ts";
 import { moveService1 } from "../topology.ts";
 import type { Deployment } from "./deployments.ts";
-import { giveOrderTo, pairAt, TRANSFERS, underTraffic, untilOwned } from "./traffic.ts";
+import { giveOrderTo, ownersSeenBy, pairAt, underTraffic, untilOwned } from "./traffic.ts";
 
 const ORDER_LIMIT_MILLIS = 5_000;
 /** How long a moved machine's transfer goes on, so that its sessions can follow. */
@@ -14,35 +14,36 @@ const FOLLOW_MILLIS = 3_000;
 
 /** service1, with its transfers, moves from site A to site B. */
 export async function machineMoves(lab: Lab, deployment: Deployment): Promise<Measured> {
-  const { active } = pairAt(lab, "A");
-  const { active: near } = pairAt(lab, "B");
+  const { active: near } = await pairAt(lab, "B");
   const flows = deployment.flows.filter(({ from }) => from === "service1");
   return underTraffic(lab, flows, 7, async () => {
-    await untilOwned(lab, [near], active, ORDER_LIMIT_MILLIS);
+    await untilOwned(lab, [near], unitsAt("A"), ORDER_LIMIT_MILLIS);
     moveService1("B");
     lab.say("service1 moves to site B's bridge and announces itself there");
     await pause(FOLLOW_MILLIS);
-    const owner = String(lab.units[near].query(`SELECT owner ${TRANSFERS} LIMIT 1`)[0]?.["owner"] ?? "nobody");
+    const owner = ownersSeenBy(lab, near);
     return owner.startsWith("B") ? `its sessions have followed it to ${owner}` : `${owner} still owns its sessions, and is handed its packets`;
   });
 }
 
 /** Site A is drained, the network leads to site B, and A goes on. */
 export async function siteDrained(lab: Lab, deployment: Deployment): Promise<Measured> {
-  const { active } = pairAt(lab, "A");
-  const { active: heir } = pairAt(lab, "B");
+  const { active } = await pairAt(lab, "A");
+  const { active: heir } = await pairAt(lab, "B");
   return underTraffic(lab, deployment.flowsWithoutA, 8, async () => {
-    await untilOwned(lab, [heir], active, ORDER_LIMIT_MILLIS);
-    await giveOrderTo(lab, active, "drain-site");
-    await untilOwned(lab, ALL_UNITS, heir, ORDER_LIMIT_MILLIS);
-    lab.say(`site A is drained: ${heir} owns the sessions`);
+    await untilOwned(lab, [heir], unitsAt("A"), ORDER_LIMIT_MILLIS);
+    // Where one site stands by, the sites change their parts and change them back.
+    const isPassive = deployment.options.isPassive === true;
+    await giveOrderTo(lab, active, isPassive ? "switchover-site" : "drain-site");
+    await untilOwned(lab, ALL_UNITS, unitsAt("B"), ORDER_LIMIT_MILLIS);
+    lab.say(`site A is ${isPassive ? "passive" : "drained"}: ${heir} owns the sessions`);
     await pause(500);
     deployment.lead("B");
     lab.say("requests take the way by site B");
     await pause(1_000);
-    await giveOrderTo(lab, active, "resume-site");
+    await (isPassive ? giveOrderTo(lab, (await pairAt(lab, "B")).active, "switchover-site") : giveOrderTo(lab, (await pairAt(lab, "A")).active, "resume-site"));
     deployment.lead("A");
-    lab.say("site A is resumed, and requests take their old way");
+    lab.say(`site A is ${isPassive ? "active" : "resumed"} again, and requests take their old way`);
     return `${heir} has its sessions before a packet comes by the other way`;
   });
 }

@@ -1,11 +1,12 @@
 // Transfers that run while something happens, and what the scenarios of pairs ask about units. However a scenario ends, its transfers
 // are waited for: a lost one is counted also when something else had failed before.
 
+import { setTimeout as pause } from "node:timers/promises";
 import type { OrderName } from "../../../firmware/fastpath/memory/orders.ts";
 import { giveOrder } from "../../../firmware/manager/orders.ts";
 import { exchangeWith, startDownload, type TransferResult } from "../hosts.ts";
 import type { Lab } from "../lab.ts";
-import { HTTP_PORT, type LabUnit, type SiteName, siteOf } from "../picture.ts";
+import { HTTP_PORT, type LabUnit, type SiteName, unitsAt } from "../picture.ts";
 import { Failure, type Measured, mebibytes, untilTablesEqual } from "../scenarios.ts";
 import type { Deployment, Flow } from "./deployments.ts";
 
@@ -15,6 +16,9 @@ const BYTES_PER_SECOND = 3 * MEBIBYTE;
 /** The transfers have found their pace when they have brought so much. */
 const FLOWING_BYTES = 2 * MEBIBYTE;
 
+/** A transfer that is later than this is lost. */
+const PATIENCE_SECONDS = 20;
+
 /** The sessions of the transfers, as a unit sees them. */
 export const TRANSFERS = `FROM sessions WHERE protocol = 'tcp' AND destination_port = ${HTTP_PORT} AND state = 'established'`;
 
@@ -23,7 +27,9 @@ export const TRANSFERS = `FROM sessions WHERE protocol = 'tcp' AND destination_p
  * when `body` does; what it returns is the result's detail.
  */
 export async function underTraffic(lab: Lab, flows: readonly Flow[], seconds: number, body: () => Promise<string>): Promise<Measured> {
-  const transfers = flows.map((flow) => startDownload(flow.from, flow.address, { bytes: seconds * BYTES_PER_SECOND, rate: BYTES_PER_SECOND }));
+  const limitMillis = (seconds + PATIENCE_SECONDS) * 1_000;
+  const options = { bytes: seconds * BYTES_PER_SECOND, rate: BYTES_PER_SECOND, limitMillis };
+  const transfers = flows.map((flow) => startDownload(flow.from, flow.address, options));
   let detail = "";
   let failure: Error | undefined;
   try {
@@ -58,19 +64,34 @@ export interface Pair {
   readonly standby: LabUnit;
 }
 
-/** A site's two units, by their role now. */
-export function pairAt(lab: Lab, site: SiteName): Pair {
-  const names = lab.names.filter((name) => siteOf(name) === site);
-  const isActive = (name: LabUnit): boolean => lab.units[name].number("SELECT role = 'active' FROM live_header") === 1;
-  const [active, standby] = [names.find(isActive), names.find((name) => !isActive(name))];
-  if (active === undefined || standby === undefined) throw new Failure(`of ${names.join(" and ")} not exactly one is active`);
-  return { active, standby };
+const PAIR_LIMIT_MILLIS = 2_000;
+
+/** A site's two units by their roles, as soon as one is active and one stands by: a unit that stood still rejoins for a moment. */
+export async function pairAt(lab: Lab, site: SiteName): Promise<Pair> {
+  const names = unitsAt(site);
+  const deadline = performance.now() + PAIR_LIMIT_MILLIS;
+  for (;;) {
+    const roles = names.map((name) => lab.units[name].query("SELECT role FROM live_header")[0]?.["role"]);
+    const [active, standby] = [names[roles.indexOf("active")], names[roles.indexOf("standby")]];
+    if (active !== undefined && standby !== undefined) return { active, standby };
+    if (performance.now() > deadline) throw new Failure(`${names.join(" and ")} should be active and standby, but are ${roles.join(" and ")}`);
+    await pause(20);
+  }
 }
 
-/** Resolves when every unit of `witnesses` holds `owner` for the owner of all transfers' sessions. */
-export async function untilOwned(lab: Lab, witnesses: readonly LabUnit[], owner: LabUnit, limitMillis: number): Promise<void> {
-  const sql = `SELECT count(*) > 0 AND sum(owner = '${owner}') = count(*) ${TRANSFERS}`;
-  for (const name of witnesses) await lab.units[name].until(`sure that ${owner} owns the transfers' sessions`, sql, limitMillis);
+/**
+ * Resolves when every unit of `witnesses` holds one of `owners` for the owner of each transfer's session. More than one, because a unit that
+ * this machine does not run for too long gives its sessions to another, rightly.
+ */
+export async function untilOwned(lab: Lab, witnesses: readonly LabUnit[], owners: readonly LabUnit[], limitMillis: number): Promise<void> {
+  const sql = `SELECT count(*) > 0 AND sum(owner IN ('${owners.join("', '")}')) = count(*) ${TRANSFERS}`;
+  for (const name of witnesses) await lab.units[name].until(`sure that ${owners.join(" or ")} owns the transfers' sessions`, sql, limitMillis);
+}
+
+/** Who owns the transfers' sessions as a unit sees it. */
+export function ownersSeenBy(lab: Lab, name: LabUnit): string {
+  const rows = lab.units[name].query(`SELECT DISTINCT owner ${TRANSFERS} ORDER BY owner`);
+  return rows.map((row) => String(row["owner"])).join(" and ") || "nobody";
 }
 
 const QUIET_SESSIONS = 300;
