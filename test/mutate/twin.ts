@@ -39,11 +39,11 @@ export const TWIN_MUTATIONS: readonly TwinMutation[] = [
     NOISE,
   ),
   bug(
-    "an owner keeps a tombstone until every peer has acknowledged it",
-    `${T}exchange.ts`,
-    "if (pending === null || !pending.unacked.has(row)) continue;",
-    "if (pending === null || pending.receiving) continue;",
-    "twin-noise,reopen,twin-one-way",
+    "every peer is told of a session's end",
+    `${T}replicate.ts`,
+    "if (pending.flightFull) return false;",
+    "if (pending.flightFull) return false;\n    if (kind === STATE_TOMBSTONE) {\n      pending.drop(row);\n      return true;\n    }",
+    "twin-noise,reopen",
   ),
   bug(
     "at a sweep's end the receiver deletes what the owner does not have",
