@@ -7,9 +7,11 @@
 //
 // Refused while replicas lag, unless it is forced.
 
+import { HEALTH_INELIGIBLE } from "../fastpath/memory/health.ts";
 import {
   ANSWER_BOTH_ACTIVE,
   ANSWER_DONE,
+  ANSWER_MATE_AILING,
   ANSWER_NO_MATE,
   ANSWER_NO_TWIN,
   ANSWER_NOT_ACTIVE,
@@ -61,8 +63,13 @@ export class Orders {
     }
   }
 
+  /** A mate that is less healthy would give way again at once: two gaps for nothing. One that is behind or drained is told as such. */
   private switchOver(isForced: boolean, nowMicros: number): number {
-    return this.roles.isActive ? this.roles.relief.order(isForced, nowMicros) : ANSWER_NOT_ACTIVE;
+    const { roles, health } = this;
+    if (!roles.isActive) return ANSWER_NOT_ACTIVE;
+    const theirs = roles.census.healthOf(roles.census.standbyMate(nowMicros));
+    if (!isForced && theirs > health.value && (theirs & HEALTH_INELIGIBLE) === 0) return ANSWER_MATE_AILING;
+    return roles.relief.order(isForced, nowMicros);
   }
 
   private drain(isForced: boolean, nowMicros: number): number {
@@ -91,12 +98,15 @@ export class Orders {
     return ANSWER_DONE;
   }
 
-  /** A drained site goes on; of one active site the passive one takes that over, which only a switchover there may do while it lives. */
+  /**
+   * A drained site goes on. Of one active site, while the other lives, it stands by: ready to take over, which it is anyway; the role
+   * itself comes back by a switchover there.
+   */
   private goOn(): number {
     const { roles } = this;
     if (!roles.isActive) return ANSWER_NOT_ACTIVE;
     if (!roles.sites.isPassive) return ANSWER_SITE_ACTIVE;
-    if (roles.sites.hasOneActive && roles.twinActive !== 0) return ANSWER_SITE_PASSIVE;
+    if (roles.sites.hasOneActive && roles.twinActive !== 0) return ANSWER_DONE;
     roles.sites.takeOver();
     roles.isNews = true;
     return ANSWER_DONE;

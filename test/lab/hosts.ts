@@ -1,17 +1,20 @@
 // What the hosts do: services that listen, transfers, short exchanges, each a process in a host's namespace on the kernel's
 // own TCP and UDP.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { ECHO_PORT, HTTP_PORT, type LabHost, type LabUnit } from "./picture.ts";
 
 const PROGRAMS = join(import.meta.dirname, "programs");
 export const FILE_BYTES = 64 << 20;
 
 /** Starts one of our programs in a namespace; `onLine` gets each JSON line that it prints. */
-function startProgram(host: string, program: string, args: readonly string[], onLine: (line: string) => void): ChildProcess {
-  const child = spawn("ip", ["netns", "exec", host, process.execPath, join(PROGRAMS, program), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+function startProgram(host: string, program: string, args: readonly string[], onLine: (line: string) => void): ChildProcessByStdio<Writable, Readable, null> {
+  const child = spawn("ip", ["netns", "exec", host, process.execPath, join(PROGRAMS, program), ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  // Who has ended reads no more.
+  child.stdin.on("error", () => undefined);
   createInterface({ input: child.stdout }).on("line", onLine);
   return child;
 }
@@ -48,19 +51,34 @@ const bracketed = (address: string): string => (address.includes(":") ? `[${addr
 /** Downloads FILE_BYTES (or `bytes`) from a service over one connection. `rate`: bytes per second, 0 = full speed. */
 export function startDownload(from: LabHost, address: string, options: { bytes?: number; rate?: number; limitMillis?: number } = {}): Transfer {
   const url = `http://${bracketed(address)}:${HTTP_PORT}/bytes/${options.bytes ?? FILE_BYTES}?rate=${options.rate ?? 0}`;
+  return startTransfer(from, [url, String(options.limitMillis ?? 40_000)]);
+}
+
+/** A transfer that lasts until it is ended. */
+export interface Stream extends Transfer {
+  /** Ends it when `moreBytes` more have come; what is not complete `limitMillis` from now is lost. */
+  end(moreBytes: number, limitMillis: number): void;
+}
+
+/** Downloads from a service over one connection, `rate` bytes per second, until it is ended; it is lost after `limitMillis` in any case. */
+export function startStream(from: LabHost, address: string, rate: number, limitMillis: number): Stream {
+  return startTransfer(from, ["--stream", `http://${bracketed(address)}:${HTTP_PORT}/stream?rate=${rate}`, String(limitMillis)]);
+}
+
+function startTransfer(from: LabHost, args: readonly string[]): Stream {
   let received = 0;
   let result: TransferResult | undefined;
   const waiting: { bytes: number; resolve: () => void }[] = [];
   const release = (): void => {
     for (let k = waiting.length - 1; k >= 0; k--) if (result !== undefined || received >= (waiting[k]?.bytes ?? 0)) waiting.splice(k, 1)[0]?.resolve();
   };
+  const child = startProgram(from, "download.ts", args, (line) => {
+    const said = JSON.parse(line) as { received?: number } & TransferResult;
+    if (said.received === undefined) result = said;
+    else received = said.received;
+    release();
+  });
   const finished = new Promise<TransferResult>((resolve) => {
-    const child = startProgram(from, "download.ts", [url, String(options.limitMillis ?? 40_000)], (line) => {
-      const said = JSON.parse(line) as { received?: number } & TransferResult;
-      if (said.received === undefined) result = said;
-      else received = said.received;
-      release();
-    });
     child.on("close", () => {
       result ??= { bytes: received, intact: false, gapMs: 0, error: "the download was killed" };
       release();
@@ -72,7 +90,10 @@ export function startDownload(from: LabHost, address: string, options: { bytes?:
       waiting.push({ bytes, resolve });
       release();
     });
-  return { finished, received: () => received, reached };
+  const end = (moreBytes: number, limitMillis: number): void => {
+    child.stdin.write(`${moreBytes} ${limitMillis}\n`);
+  };
+  return { finished, received: () => received, reached, end };
 }
 
 export interface ExchangeResult {

@@ -29,6 +29,8 @@ export interface Lab {
 /** A unit's own dataplane has opened its ports and may forward. */
 export const IS_FORWARDING = "SELECT started_at > 0 AND role = 'active' FROM live_header";
 export const HAS_A_ROLE = "SELECT started_at > 0 AND role IN ('active', 'standby') FROM live_header";
+/** Nothing ails it: not even that it stood still at times while it started. */
+export const IS_HEALTHY = "SELECT drained + behind + stalls + twin_lost + ports_down + monitored_silent + disk_ailing = 0 FROM live_header";
 /** `peer` is alive, keys are agreed, and the digests say that both tables are equal. */
 export const inStepWith = (peer: LabUnit): string =>
   `SELECT state = 'alive' AND associated = 1 AND lag_rows = 0 AND sweeping = 0 AND digests_equal = 1 FROM members WHERE unit = '${peer}'`;
@@ -68,7 +70,6 @@ export async function startLab(options: LabOptions, driver: UnitDriver | undefin
     say(lastWords(units, names));
     throw error;
   }
-  for (const name of names) units[name].watchPauses();
   const used = String(units.A1.query("SELECT driver FROM live_header")[0]?.["driver"] ?? "pcap") as LabDriver;
   if (used === "pcap" && driver === undefined) say(`AF_XDP is not to be had here, so the units use node-pcap (${units.A1.whyFallback()})`);
   say(`units ${inWords(names)} are up on ${used}${options.twin ? ", in step with each other" : ", each on its own: the twin is off"}`);

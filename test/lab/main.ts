@@ -16,24 +16,12 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { writeAccount } from "./account.ts";
-import { type Lab, lastWords, startLab, stopLab } from "./lab.ts";
 import { runLive } from "./live.ts";
 import { PAIRS } from "./pairs/list.ts";
-import {
-  ALL_NAMES,
-  type AnyName,
-  type LabDriver,
-  type LabReport,
-  PAIR_NAMES,
-  repeatsOf,
-  reportOf,
-  SCENARIO_NAMES,
-  type ScenarioResult,
-  STACK_NAMES,
-} from "./result.ts";
+import { ALL_NAMES, type AnyName, type LabDriver, type LabReport, PAIR_NAMES, reportOf, SCENARIO_NAMES, type ScenarioResult, STACK_NAMES } from "./result.ts";
+import { repeatScenario, runScenario } from "./run.ts";
 import { forgetSandbox, isInsideSandbox, rememberSandbox, startSandbox, whyNoSandbox } from "./sandbox.ts";
-import { Failure, SCENARIOS, type Scenario } from "./scenarios.ts";
+import { SCENARIOS } from "./scenarios.ts";
 import { createScreen, type Screen, showRepeats, showReport } from "./screen.ts";
 import { STACKS } from "./stacks/list.ts";
 import type { UnitDriver } from "./unit.ts";
@@ -96,59 +84,9 @@ function readArguments(): Arguments {
 function finish(given: Arguments, screen: Screen, report: LabReport): number {
   if (given.results !== undefined) writeFileSync(given.results, `${JSON.stringify(report)}\n`);
   showReport(screen, report);
-  if (given.repeat > 1) showRepeats(screen, repeatsOf(report.scenarios));
+  if (report.repeats !== undefined) showRepeats(screen, report.repeats);
   if (given.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   return report.failed === 0 && report.passed > 0 ? 0 : 1;
-}
-
-/** The longest time that the machine kept a dataplane of the lab from running, when there was one worth an event. */
-function pauseIn(lab: Lab): { readonly pauseMs?: number } {
-  const pauseMs = Math.max(...lab.names.map((name) => lab.units[name].longestPauseMillis()));
-  return pauseMs > 0 ? { pauseMs } : {};
-}
-
-interface Outcome {
-  readonly result: ScenarioResult;
-  readonly driver: LabDriver | undefined;
-}
-
-/** Runs one scenario in a fresh lab. Failures of any kind become a result. */
-async function runOnce(scenario: Scenario, driver: UnitDriver | undefined, screen: Screen): Promise<Outcome> {
-  screen.line(`${screen.paint("bold", scenario.name)}: ${scenario.sentence}`);
-  const startedAt = performance.now();
-  const elapsed = (): number => Math.round(performance.now() - startedAt);
-  const say = (text: string): void => screen.line(`  ${screen.paint("dim", `${(elapsed() / 1_000).toFixed(1).padStart(5)} s`)}  ${text}`);
-  let lab: Lab | undefined;
-  try {
-    lab = await startLab(scenario.options, driver, say);
-    const measured = await scenario.run(lab);
-    say(screen.paint("green", `passed: ${measured.detail}`));
-    return { result: { name: scenario.name, passed: true, ...measured, ...pauseIn(lab), durationMs: elapsed() }, driver: lab.driver };
-  } catch (error) {
-    const detail = (error as Error).message;
-    const measured = error instanceof Failure ? error.measured : {};
-    say(screen.paint("red", `FAILED: ${detail}`));
-    if (lab !== undefined) {
-      screen.line(lastWords(lab.units, lab.names));
-      screen.line(`  What the units know of it lies in ${writeAccount(lab, scenario.name, detail)}`);
-    }
-    const pause = lab === undefined ? {} : pauseIn(lab);
-    return { result: { name: scenario.name, passed: false, ...measured, ...pause, detail, durationMs: elapsed() }, driver: lab?.driver };
-  } finally {
-    stopLab();
-  }
-}
-
-/**
- * Runs one scenario. A dataplane that the machine does not run for longer than half the detection time discards what arrived
- * meanwhile and rejoins, as it must; a scenario that failed in such company is run once more, and says so.
- */
-async function runScenario(scenario: Scenario, driver: UnitDriver | undefined, screen: Screen): Promise<Outcome> {
-  const first = await runOnce(scenario, driver, screen);
-  if (first.result.passed || first.result.pauseMs === undefined) return first;
-  screen.line(`  This machine did not run a dataplane for ${first.result.pauseMs} ms, which looks like an accident of its own: once more.`);
-  const second = await runOnce(scenario, driver, screen);
-  return { ...second, result: { ...second.result, attempts: 2 } };
 }
 
 /** Inside the sandbox: the scenarios, or the lab that stays. */
@@ -169,14 +107,13 @@ async function runInside(given: Arguments, screen: Screen): Promise<number> {
   const results: ScenarioResult[] = [];
   let used: LabDriver | undefined;
   for (const scenario of [...SCENARIOS, ...STACKS, ...PAIRS].filter(({ name }) => given.names.includes(name))) {
-    for (let k = 0; k < given.repeat; k++) {
-      // Who counts, counts everything: with --repeat no run is given a second chance.
-      const outcome = await (given.repeat > 1 ? runOnce : runScenario)(scenario, driver, screen);
-      results.push(outcome.result);
-      used ??= outcome.driver;
-    }
+    const outcomes = given.repeat > 1 ? await repeatScenario(scenario, given.repeat, driver, screen) : [await runScenario(scenario, driver, screen)];
+    results.push(...outcomes.map(({ result }) => result));
+    used ??= outcomes[0]?.driver;
+    // What is known is kept, however the run ends.
+    if (given.results !== undefined) writeFileSync(given.results, `${JSON.stringify(reportOf(used ?? driver ?? "afxdp", results, given.repeat))}\n`);
   }
-  return finish(given, screen, reportOf(used ?? driver ?? "afxdp", results));
+  return finish(given, screen, reportOf(used ?? driver ?? "afxdp", results, given.repeat));
 }
 
 /** The same scenarios in the simulator, with the production dataplane. */

@@ -19,6 +19,8 @@ export interface Scenario {
   readonly sentence: string;
   readonly options: LabOptions;
   readonly run: (lab: Lab) => Promise<Measured>;
+  /** Puts everything right again after a run that passed, so that the same lab can have the next one; without it each run gets a fresh lab. */
+  readonly restore?: (lab: Lab) => Promise<void>;
 }
 
 /** A scenario did not show what it should. */

@@ -84,7 +84,8 @@ const REPEATS: readonly Column<Repeats>[] = [
   { title: "scenario", text: ({ name }) => name },
   { title: "runs", right: true, text: ({ runs }) => number(runs) },
   { title: "passed", right: true, text: ({ passed }) => number(passed) },
-  { title: "machine paused", right: true, text: ({ paused }) => number(paused) },
+  { title: "disturbed", right: true, text: ({ disturbed }) => number(disturbed) },
+  { title: "machine paused", right: true, text: ({ paused, pauseWorstMs }) => (pauseWorstMs === undefined ? "0" : `${paused}, ≤ ${number(pauseWorstMs)} ms`) },
   { title: "transfers", right: true, text: ({ transfers }) => number(transfers) },
   { title: "lost", right: true, text: ({ lost }) => number(lost) },
   { title: "gap, median", right: true, text: ({ gapMedianMs }) => (gapMedianMs === undefined ? "" : `${number(gapMedianMs)} ms`) },
@@ -93,7 +94,7 @@ const REPEATS: readonly Column<Repeats>[] = [
 
 /** What each scenario showed in all its runs. */
 export function showRepeats(screen: Screen, repeats: readonly Repeats[]): void {
-  showTable(screen, REPEATS, repeats, ({ runs, passed }) => passed === runs);
+  showTable(screen, REPEATS, repeats, ({ runs, passed, disturbed, lost }) => passed + disturbed === runs && lost === 0);
 }
 
 /** The table at the end, and the sum. */

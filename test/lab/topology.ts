@@ -345,8 +345,8 @@ export function moveUserPath(site: SiteName): void {
     "router",
     `ip link set ${old} down
 ip address flush dev ${old}
-ip address add ${ROUTER.address4}/24 dev ${leg}
-ip address add ${ROUTER.address6}/64 dev ${leg} nodad
+ip address replace ${ROUTER.address4}/24 dev ${leg}
+ip address replace ${ROUTER.address6}/64 dev ${leg} nodad
 ip link set ${leg} up
 ip route replace default via ${ZONE_ONE.gateway4} dev ${leg}
 ip -6 route replace default via ${ZONE_ONE.gateway6} dev ${leg}`,
@@ -375,6 +375,11 @@ export function moveService1(site: SiteName): void {
 /** Cuts (or heals) a unit's cable to the twin segment. The link stays up on both ends: nobody is told. */
 export function setTwinLink(unit: LabUnit, isWhole: boolean): void {
   inNamespace(SWITCHES, `nft ${isWhole ? "delete" : "add"} element bridge cut ports '{ "${unit}-twin" }'`);
+}
+
+/** Heals every cable to the twin segment, cut or not. */
+export function healTwinLinks(): void {
+  inNamespace(SWITCHES, "nft flush set bridge cut ports");
 }
 
 /** Removes and returns a unit's power as far as its neighbours see it: the links at its bridge ports. */

@@ -105,6 +105,11 @@ export class Unit {
     this.manager = undefined;
   }
 
+  /** Somebody has switched it on, and nobody has killed it since. */
+  get isOn(): boolean {
+    return this.manager !== undefined;
+  }
+
   /** As pulling the plug: every process dies, and shared memory is lost. What was written to disk stays. */
   powerOff(): void {
     this.kill();

@@ -4,6 +4,7 @@ import { test } from "tap";
 import { HEALTH_BEHIND, HEALTH_MONITORED_SHIFT, HEALTH_PORTS_SHIFT, HEALTH_TWIN } from "../../firmware/fastpath/memory/health.ts";
 import {
   ANSWER_DONE,
+  ANSWER_MATE_AILING,
   ANSWER_MATE_BEHIND,
   ANSWER_MATE_LAGS,
   ANSWER_NO_MATE,
@@ -154,6 +155,18 @@ test("a switchover is refused while the mate lags, is behind or is not there; fo
   wire.unit(A1).kill();
   wire.run(200);
   t.equal(brain(A2).membership.orders.obey(ORDER_SWITCHOVER_UNIT, true, now(wire, A2)), ANSWER_NO_MATE);
+});
+
+test("a switchover to a mate that is less healthy is refused: it would come back at once; the unit may be drained all the same", async (t) => {
+  const { wire, brain, roles } = four(26);
+  brain(A2).silentMonitored = 1;
+  wire.run(50);
+  t.equal(brain(A1).membership.orders.obey(ORDER_SWITCHOVER_UNIT, false, now(wire, A1)), ANSWER_MATE_AILING);
+  wire.run(100);
+  t.same(roles(), [ROLE_ACTIVE, ROLE_STANDBY]);
+  t.equal(brain(A1).membership.orders.obey(ORDER_DRAIN_UNIT, false, now(wire, A1)), ANSWER_DONE);
+  wire.run(2_000);
+  t.same(roles(), [ROLE_STANDBY, ROLE_ACTIVE], "and stays there");
 });
 
 test("a unit that gives way waits, silent, until its mate has its last rows, and no longer than its limit", async (t) => {

@@ -27,6 +27,7 @@ const ANSWERS = [
   ["not-drained", "This unit is not drained."],
   ["no-peers", "This unit has no peers: there is nobody who could take over."],
   ["unknown-order", "This version of the dataplane does not know the order."],
+  ["mate-ailing", "The mate is less healthy, so it would give way again at once: mend what status says that it has, or drain this unit instead."],
 ] as const;
 
 export type AnswerName = (typeof ANSWERS)[number][0];
@@ -51,3 +52,4 @@ export const ANSWER_SITE_ACTIVE = answer("site-active");
 export const ANSWER_NOT_DRAINED = answer("not-drained");
 export const ANSWER_NO_PEERS = answer("no-peers");
 export const ANSWER_UNKNOWN_ORDER = answer("unknown-order");
+export const ANSWER_MATE_AILING = answer("mate-ailing");

@@ -5,7 +5,7 @@ import { HAS_A_ROLE, IS_FORWARDING, inStepWithAll, type Lab, untilInStep } from 
 import { ALL_UNITS, type LabUnit, unitsAt } from "../picture.ts";
 import { type Measured, must, number, untilTablesEqual } from "../scenarios.ts";
 import type { Deployment } from "./deployments.ts";
-import { exchangeQuietly, giveOrderTo, ownersSeenBy, type Pair, pairAt, underTraffic, untilOwned } from "./traffic.ts";
+import { exchangeQuietly, giveOrderTo, ownersSeenBy, type Pair, pairAt, underTraffic, untilHealthy, untilOwned } from "./traffic.ts";
 
 const TAKEOVER_LIMIT_MILLIS = 5_000;
 const MEET_LIMIT_MILLIS = 8_000;
@@ -28,7 +28,7 @@ async function untilTakenOver(lab: Lab, { active, standby }: Pair): Promise<void
 export async function activeKilled(lab: Lab, deployment: Deployment): Promise<Measured> {
   const pair = await pairAt(lab, "A");
   const { active, standby } = pair;
-  const measured = await underTraffic(lab, deployment.flows, 5, async () => {
+  const measured = await underTraffic(lab, deployment.flows, async () => {
     await untilOwned(lab, [standby], unitsAt("A"), TAKEOVER_LIMIT_MILLIS);
     lab.units[active].kill();
     lab.say(`${active}, which owns the sessions, is killed whole; its links stay up`);
@@ -43,7 +43,7 @@ export async function activeKilled(lab: Lab, deployment: Deployment): Promise<Me
 export async function ingressKilled(lab: Lab, deployment: Deployment): Promise<Measured> {
   const { active: owner } = await pairAt(lab, "A");
   const { active, standby } = await pairAt(lab, "B");
-  const measured = await underTraffic(lab, deployment.flows, 5, async () => {
+  const measured = await underTraffic(lab, deployment.flows, async () => {
     lab.units[active].kill();
     lab.say(`${active}, which replies come in by, is killed whole; its links stay up`);
     await lab.units[standby].until("active", IS_FORWARDING, TAKEOVER_LIMIT_MILLIS);
@@ -61,7 +61,7 @@ export async function ingressKilled(lab: Lab, deployment: Deployment): Promise<M
 export async function siteKilled(lab: Lab, deployment: Deployment): Promise<Measured> {
   const { active, standby } = await pairAt(lab, "A");
   const { active: heir } = await pairAt(lab, "B");
-  const measured = await underTraffic(lab, deployment.flowsWithoutA, 5, async () => {
+  const measured = await underTraffic(lab, deployment.flowsWithoutA, async () => {
     await untilOwned(lab, [heir], unitsAt("A"), TAKEOVER_LIMIT_MILLIS);
     lab.units[active].kill();
     lab.units[standby].kill();
@@ -80,7 +80,7 @@ export async function unitReturns(lab: Lab, deployment: Deployment): Promise<Mea
   const quiet = await exchangeQuietly(lab, deployment);
   const pair = await pairAt(lab, "A");
   const { active } = pair;
-  return underTraffic(lab, deployment.flows, 12, async () => {
+  return underTraffic(lab, deployment.flows, async () => {
     lab.units[active].powerOff();
     lab.say(`${active} loses its power, and with it its shared memory`);
     await untilTakenOver(lab, pair);
@@ -95,6 +95,7 @@ export async function unitReturns(lab: Lab, deployment: Deployment): Promise<Mea
     lab.say(`all four tables hold the same ${number(equal)} quiet sessions`);
     // Not always the one that took over: a unit that this machine did not run for too long has given way since.
     const now = await pairAt(lab, "A");
+    await untilHealthy(lab, now.standby);
     await giveOrderTo(lab, now.active, "switchover-unit");
     await lab.units[now.standby].until("active", IS_FORWARDING, TAKEOVER_LIMIT_MILLIS);
     await untilOwned(lab, ALL_UNITS, unitsAt("A"), TAKEOVER_LIMIT_MILLIS);

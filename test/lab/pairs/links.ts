@@ -6,18 +6,19 @@ import { ALL_UNITS, SITES } from "../picture.ts";
 import { type Measured, must, untilTablesEqual } from "../scenarios.ts";
 import { setTwinLink } from "../topology.ts";
 import type { Deployment } from "./deployments.ts";
-import { exchangeQuietly, pairAt, underTraffic, untilOwned } from "./traffic.ts";
+import { exchangeQuietly, pairAt, underTraffic, untilHealthy, untilOwned } from "./traffic.ts";
 
 const NOTICE_LIMIT_MILLIS = 5_000;
 const MEET_LIMIT_MILLIS = 8_000;
 /** How long a cut lasts once everybody has noticed it. */
-const CUT_MILLIS = 1_000;
+const CUT_MILLIS = 500;
 
 /** The active unit of site A loses its twin port; its mate has one, and takes over. */
 export async function oneCut(lab: Lab, deployment: Deployment): Promise<Measured> {
   const quiet = await exchangeQuietly(lab, deployment);
   const { active, standby } = await pairAt(lab, "A");
-  return underTraffic(lab, deployment.flows, 8, async () => {
+  await untilHealthy(lab, standby);
+  return underTraffic(lab, deployment.flows, async () => {
     setTwinLink(active, false);
     const cutAt = performance.now();
     lab.say(`the twin link of ${active}, which owns the sessions, is cut`);
@@ -38,7 +39,7 @@ export async function oneCut(lab: Lab, deployment: Deployment): Promise<Measured
 /** Every twin link is cut: the units hold each other for partitioned, nobody takes over, and what needs both sites waits. */
 export async function allCut(lab: Lab, deployment: Deployment): Promise<Measured> {
   const quiet = await exchangeQuietly(lab, deployment);
-  return underTraffic(lab, deployment.flows, 8, async () => {
+  return underTraffic(lab, deployment.flows, async () => {
     for (const name of ALL_UNITS) setTwinLink(name, false);
     lab.say("the twin links of all units are cut");
     for (const name of ALL_UNITS) {

@@ -7,6 +7,7 @@ import { BETWEEN_ROUTERS, DEPLOYMENTS, type Deployment, GATEWAY, PASSIVE, WIRES 
 import { activeKilled, ingressKilled, siteKilled, unitReturns } from "./killed.ts";
 import { allCut, oneCut } from "./links.ts";
 import { machineMoves, siteDrained } from "./moves.ts";
+import { restore, restoreAfterCut } from "./restore.ts";
 
 /** One scenario in each of `deployments`; `sentence` without its full stop. */
 function inEach(
@@ -14,12 +15,14 @@ function inEach(
   sentence: string,
   deployments: readonly Deployment[],
   run: (lab: Lab, deployment: Deployment) => Promise<Measured>,
+  putRight: (lab: Lab, deployment: Deployment) => Promise<void> = restore,
 ): readonly Scenario[] {
   return deployments.map((deployment) => ({
     name: `${name}-${deployment.name}` as AnyName,
     sentence: `${sentence}; ${deployment.words}.`,
     options: deployment.options,
     run: (lab) => run(lab, deployment),
+    restore: (lab) => putRight(lab, deployment),
   }));
 }
 
@@ -33,7 +36,7 @@ export const PAIRS: readonly Scenario[] = [
     ingressKilled,
   ),
   ...inEach("site-killed", "Both units of site A are killed in mid-transfer and site B takes over", DEPLOYMENTS, siteKilled),
-  ...inEach("link-cut-one", "The twin link of the active unit is cut and healed, and it gives way to its mate", DEPLOYMENTS, oneCut),
+  ...inEach("link-cut-one", "The twin link of the active unit is cut and healed, and it gives way to its mate", DEPLOYMENTS, oneCut, restoreAfterCut),
   ...inEach("link-cut-all", "All twin links are cut and healed: partitioned, not dead", DEPLOYMENTS, allCut),
   // A machine behind a router or a wire moves with its network, not from port to port.
   ...inEach("vm-moves", "A virtual machine moves to the other site in mid-transfer", [GATEWAY, PASSIVE], machineMoves),

@@ -4,8 +4,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { OrderName } from "../../../firmware/fastpath/memory/orders.ts";
 import { giveOrder } from "../../../firmware/manager/orders.ts";
-import { exchangeWith, startDownload, type TransferResult } from "../hosts.ts";
-import type { Lab } from "../lab.ts";
+import { exchangeWith, startStream, type TransferResult } from "../hosts.ts";
+import { IS_HEALTHY, type Lab } from "../lab.ts";
 import { HTTP_PORT, type LabUnit, type SiteName, unitsAt } from "../picture.ts";
 import { Failure, type Measured, mebibytes, untilTablesEqual } from "../scenarios.ts";
 import type { Deployment, Flow } from "./deployments.ts";
@@ -14,22 +14,23 @@ const MEBIBYTE = 1 << 20;
 /** Per transfer; slow enough that four units on a small machine have time to spare. */
 const BYTES_PER_SECOND = 3 * MEBIBYTE;
 /** The transfers have found their pace when they have brought so much. */
-const FLOWING_BYTES = 2 * MEBIBYTE;
+const FLOWING_BYTES = MEBIBYTE;
+/** What they still have to bring when all is over: then they have found it again. */
+const AFTERWARDS_BYTES = 2 * MEBIBYTE;
 
-/** A transfer that is later than this is lost. */
-const PATIENCE_SECONDS = 20;
+/** A transfer that is not complete so long after the end of what it is to survive is lost. */
+const PATIENCE_MILLIS = 20_000;
+const LIMIT_MILLIS = 120_000;
 
 /** The sessions of the transfers, as a unit sees them. */
 export const TRANSFERS = `FROM sessions WHERE protocol = 'tcp' AND destination_port = ${HTTP_PORT} AND state = 'established'`;
 
 /**
- * Runs one transfer per flow, of `seconds` each if nothing holds it up, and `body` while they run. Fails when one of them is lost, and
- * when `body` does; what it returns is the result's detail.
+ * Runs one transfer per flow, which last as long as `body` and a little longer. Fails when one of them is lost, and when `body` does; what
+ * it returns is the result's detail.
  */
-export async function underTraffic(lab: Lab, flows: readonly Flow[], seconds: number, body: () => Promise<string>): Promise<Measured> {
-  const limitMillis = (seconds + PATIENCE_SECONDS) * 1_000;
-  const options = { bytes: seconds * BYTES_PER_SECOND, rate: BYTES_PER_SECOND, limitMillis };
-  const transfers = flows.map((flow) => startDownload(flow.from, flow.address, options));
+export async function underTraffic(lab: Lab, flows: readonly Flow[], body: () => Promise<string>): Promise<Measured> {
+  const transfers = flows.map((flow) => startStream(flow.from, flow.address, BYTES_PER_SECOND, LIMIT_MILLIS));
   let detail = "";
   let failure: Error | undefined;
   try {
@@ -39,6 +40,7 @@ export async function underTraffic(lab: Lab, flows: readonly Flow[], seconds: nu
   } catch (error) {
     failure = error as Error;
   }
+  for (const transfer of transfers) transfer.end(AFTERWARDS_BYTES, PATIENCE_MILLIS);
   const results = await Promise.all(transfers.map((transfer) => transfer.finished));
   const measured = figuresOf(results);
   const lost = results.find(({ intact }) => !intact);
@@ -77,6 +79,14 @@ export async function pairAt(lab: Lab, site: SiteName): Promise<Pair> {
     if (performance.now() > deadline) throw new Failure(`${names.join(" and ")} should be active and standby, but are ${roles.join(" and ")}`);
     await pause(20);
   }
+}
+
+/** A unit that stood still several times within ten seconds is held to be ailing for so long, and a little longer. */
+const HEALTH_LIMIT_MILLIS = 20_000;
+
+/** Resolves when nothing ails a unit: its mate gives way to it only then, if the mate is well otherwise. */
+export async function untilHealthy(lab: Lab, name: LabUnit): Promise<void> {
+  await lab.units[name].until("healthy", IS_HEALTHY, HEALTH_LIMIT_MILLIS);
 }
 
 /**
