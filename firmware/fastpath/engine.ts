@@ -171,7 +171,7 @@ export class Engine implements Admission, Emitter, Releaser {
     this.policy = new Policy(plan.rules, plan.revision);
     this.neighbours = new Neighbours(plan, tables, packets, this);
     this.replies = new Replies(plan, tables, packets, this);
-    this.stations = this.transparent ? new WireStations(this.zones, new Frames(packets, this, this.zones, tables.counters.f)) : null;
+    this.stations = this.transparent ? new WireStations(tables.stations.i, this.zones, new Frames(packets, this, this.zones, tables.counters.f)) : null;
     this.announcer = new Announcer(this.zones, this.neighbours, this.stations);
     this.forwarder = new Forwarder(this.transparent, packets, tables, sessions, this.routes, this.neighbours, this.zones, this.replies, this);
     this.neighbours.listener = this.forwarder;

@@ -67,8 +67,8 @@ export interface StationTable {
   macRestOf(place: number): number;
   zoneOf(place: number): number;
   vlanOf(place: number): number;
-  /** A mate has heard it in this zone and VLAN. */
-  learnAt(zone: number, vlan: number, mac: number, rest: number): void;
+  /** A mate has heard it in this zone and VLAN. `isHint`: a standby, some time ago; counts only where nothing is known, and is announced. */
+  learnAt(zone: number, vlan: number, mac: number, rest: number, isHint: boolean): void;
 }
 
 /** What the twin asks of the fastpath; the frame changes hands with each call. */

@@ -5,10 +5,13 @@
 //   host H ─ bridge ─ port P ══ wire ══ port Q ─ bridge ─ …      heard on P: announced through Q
 //
 // Only an active unit learns: a standby hears a broadcast twice, as it was sent and as its mate passed it on. It is told what its
-// mate has learnt (twin/stations.ts).
+// mate has learnt (twin/stations.ts). A station that only ever receives would not be heard again for long, so the table lies in
+// shared memory and outlives the dataplane; power that fails takes the links down, and bridges forget what they learnt there.
 
 import { WIRE_STATIONS } from "../limits.ts";
 import type { Frames } from "./frames.ts";
+import { word } from "./memory/layout.ts";
+import { STATION_TABLE } from "./memory/tables.ts";
 import type { StationTable } from "./partner.ts";
 import {
   ARP_BYTES,
@@ -29,18 +32,23 @@ const BROADCAST = -1;
 const BROADCAST_REST = 0xffff;
 /** Places that a station can have; beyond, the place of another is taken. */
 const WAYS = 4;
-/** First four bytes of the MAC, last two, zone entry + 1 (0 = free). */
-const STRIDE = 3;
+const STRIDE = STATION_TABLE.strideWords;
+const MAC = word(STATION_TABLE, "mac");
+const REST = word(STATION_TABLE, "macRest");
+const PLACE = word(STATION_TABLE, "place");
+const VLAN_SHIFT = 16;
 const ANNOUNCED_PER_TICK = 64;
 
 export class WireStations implements StationTable {
-  private readonly words = new Int32Array(WIRE_STATIONS * STRIDE);
+  private readonly words: Int32Array;
   private readonly zones: Zones;
   private readonly frames: Frames;
   private victim = 0;
   private cursor = WIRE_STATIONS;
 
-  constructor(zones: Zones, frames: Frames) {
+  /** `words`: the table's; what it holds is kept. */
+  constructor(words: Int32Array, zones: Zones, frames: Frames) {
+    this.words = words;
     this.zones = zones;
     this.frames = frames;
   }
@@ -48,51 +56,68 @@ export class WireStations implements StationTable {
   /** A frame from this MAC (first four bytes and last two, in packet order) came in by the entry. Cheap when that is known. */
   learn(entry: number, mac: number, rest: number): void {
     if ((mac & GROUP_BIT) !== 0) return;
+    let at = this.find(mac, rest);
+    if (at < 0) at = this.take(mac, rest);
+    this.words[at + PLACE] = (this.zones.zone[entry] as number) | ((this.zones.vlan[entry] as number) << VLAN_SHIFT) | 0;
+  }
+
+  /** First word of its row, or -1. */
+  private find(mac: number, rest: number): number {
     const words = this.words;
     const first = bucketOf(mac, rest);
-    let free = -1;
     for (let way = 0; way < WAYS; way = (way + 1) | 0) {
       const at = (first + way) * STRIDE;
-      if (words[at + 2] === 0) {
-        if (free < 0) free = at;
-      } else if (words[at] === mac && words[at + 1] === rest) {
-        words[at + 2] = entry + 1;
-        return;
-      }
+      if (words[at + PLACE] !== 0 && words[at + MAC] === mac && words[at + REST] === rest) return at;
     }
-    if (free < 0) {
+    return -1;
+  }
+
+  private take(mac: number, rest: number): number {
+    const words = this.words;
+    const first = bucketOf(mac, rest);
+    let at = -1;
+    for (let way = 0; way < WAYS && at < 0; way = (way + 1) | 0) if (words[(first + way) * STRIDE + PLACE] === 0) at = (first + way) * STRIDE;
+    if (at < 0) {
       this.victim = (this.victim + 1) & (WAYS - 1);
-      free = (first + this.victim) * STRIDE;
+      at = (first + this.victim) * STRIDE;
     }
-    words[free] = mac;
-    words[free + 1] = rest;
-    words[free + 2] = entry + 1;
+    words[at + PLACE] = 0;
+    words[at + MAC] = mac;
+    words[at + REST] = rest;
+    return at;
   }
 
   /** The next place from `place` on that holds a station, or -1 up to the table's end. */
   next(place: number): number {
-    for (let at = place; at < WIRE_STATIONS; at = (at + 1) | 0) if (this.words[at * STRIDE + 2] !== 0) return at;
+    for (let at = place; at < WIRE_STATIONS; at = (at + 1) | 0) if (this.words[at * STRIDE + PLACE] !== 0) return at;
     return -1;
   }
 
   macOf(place: number): number {
-    return this.words[place * STRIDE] as number;
+    return this.words[place * STRIDE + MAC] as number;
   }
   macRestOf(place: number): number {
-    return this.words[place * STRIDE + 1] as number;
+    return this.words[place * STRIDE + REST] as number;
   }
   zoneOf(place: number): number {
-    return this.zones.zone[this.entryOf(place)] as number;
+    return (this.words[place * STRIDE + PLACE] as number) & 0xff;
   }
   vlanOf(place: number): number {
-    return this.zones.vlan[this.entryOf(place)] as number;
+    return (this.words[place * STRIDE + PLACE] as number) >>> VLAN_SHIFT;
   }
+  /** The zone entry where it is heard, or -1 when the plan has none any more. */
   private entryOf(place: number): number {
-    return (this.words[place * STRIDE + 2] as number) - 1;
+    const { zones } = this;
+    for (let entry = 0; entry < zones.count; entry++) if (zones.zone[entry] === this.zoneOf(place) && zones.vlan[entry] === this.vlanOf(place)) return entry;
+    return -1;
   }
 
-  learnAt(zone: number, vlan: number, mac: number, rest: number): void {
-    for (let entry = 0; entry < this.zones.count; entry++) if (this.zones.zone[entry] === zone && this.zones.vlan[entry] === vlan) this.learn(entry, mac, rest);
+  learnAt(zone: number, vlan: number, mac: number, rest: number, isHint: boolean): void {
+    const { zones } = this;
+    const isKnown = this.find(mac, rest) >= 0;
+    if (isKnown && isHint) return;
+    for (let entry = 0; entry < zones.count; entry++) if (zones.zone[entry] === zone && zones.vlan[entry] === vlan) this.learn(entry, mac, rest);
+    if (isHint && this.find(mac, rest) >= 0) this.announce(this.find(mac, rest) / STRIDE);
   }
 
   /** Announces every station through the other end of its wire, some with each `tick`. */
@@ -111,6 +136,7 @@ export class WireStations implements StationTable {
 
   private announce(place: number): void {
     const entry = this.entryOf(place);
+    if (entry < 0) return;
     const port = this.zones.pairedPort[this.zones.port[entry] as number] as number;
     const other = port < 0 ? -1 : this.zones.at(port, this.zones.vlan[entry] as number);
     if (other < 0) return;

@@ -143,7 +143,7 @@ export class Exchange implements RecordReceiver {
         this.rejoin.asked(from, body, bodyBytes);
         break;
       case RECORD_STATIONS:
-        this.stations.record(body, bodyBytes);
+        this.stations.record(body, bodyBytes, flags, this.roles.isActive);
         break;
       case RECORD_CAUGHT_UP:
         this.rejoin.caughtUp(from, body, bodyBytes);
@@ -216,7 +216,7 @@ export class Exchange implements RecordReceiver {
   tick(nowMicros: number): void {
     this.nowMicros = nowMicros;
     this.replication.tick(nowMicros);
-    if (this.roles.isActive) this.stations.tick(nowMicros);
+    this.stations.tick(nowMicros, this.roles.isActive);
     this.proof.tick(nowMicros);
   }
 

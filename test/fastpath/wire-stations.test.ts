@@ -47,10 +47,20 @@ test("a takeover announces what was heard on one end through the other, three ti
 test("what a mate has learnt is announced too, and a station that moved only where it is now", async (t) => {
   const rig = wire();
   const { stations } = rig.dataplane.engine;
-  stations?.learnAt(1, 0, 0x11111100, 0x2222);
-  stations?.learnAt(3, 0, 0x11111100, 0x2222);
-  stations?.learnAt(9, 0, 0x33333300, 0x4444);
+  stations?.learnAt(1, 0, 0x11111100, 0x2222, false);
+  stations?.learnAt(3, 0, 0x11111100, 0x2222, false);
+  stations?.learnAt(9, 0, 0x33333300, 0x4444, false);
   rig.dataplane.engine.takeOver();
   rig.breathe();
   t.same([announced(rig.frames(0)), announced(rig.frames(1))], [["001111112222"], []]);
+});
+
+test("what a standby knows of a station counts only where nothing is known, and is announced", async (t) => {
+  const rig = wire();
+  const { stations } = rig.dataplane.engine;
+  stations?.learnAt(1, 0, 0x11111100, 0x2222, false);
+  stations?.learnAt(3, 0, 0x11111100, 0x2222, true);
+  stations?.learnAt(3, 0, 0x33333300, 0x4444, true);
+  rig.breathe();
+  t.same([announced(rig.frames(0)), announced(rig.frames(1))], [["003333334444"], []]);
 });

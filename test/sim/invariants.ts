@@ -95,9 +95,10 @@ export function rowsOf(unit: SimUnit): SeenRow[] {
   return found;
 }
 
-/** Is (epoch, version) of one at least that of the other? */
+/** Is (epoch, version) of one at least that of the other? Both wrap. */
 export function notOlder(one: SeenRow, other: SeenRow): boolean {
-  return one.epoch > other.epoch || (one.epoch === other.epoch && ((one.version - other.version) | 0) >= 0);
+  const epochs = (one.epoch - other.epoch) | 0;
+  return epochs > 0 || (epochs === 0 && ((one.version - other.version) | 0) >= 0);
 }
 
 /** A row in words. */

@@ -210,4 +210,27 @@ export const KEPT_STORIES: readonly KeptStory[] = [
     },
     ["996 ms  all-cut B1 for 445 ms, detail 1745078449", "1343 ms  stall B1 for 405 ms, detail 2658247341"],
   ),
+  story(
+    315,
+    "neither unit of the pair knew the stations of the wire: one had lost its memory, the other's dataplane had restarted since",
+    { everyMillis: 45, downloadBytesMost: 584318 },
+    {
+      pairs: true,
+      mode: "transparent",
+      deployment: "active/active",
+      partition: "stop",
+      firstPacket: "none",
+      sessions: 1024,
+      distanceMicros: 94,
+      twinMtuBytes: 1600,
+      previous: [],
+      keyMillis: 380,
+    },
+    [
+      "1444 ms  incarnation-lost A1 for 1640 ms, detail 1994255117",
+      "1597 ms  commit A2 for 237 ms, detail 3009265159",
+      "5494 ms  reopen B2 for 2716 ms, detail 3161007221",
+      "7375 ms  switchover A2 for 69 ms, detail 1407825384",
+    ],
+  ),
 ];

@@ -42,6 +42,7 @@ export interface SimulationResult {
 
 const DRAIN_MILLIS = 120_000;
 const QUIET_MILLIS = 6_000;
+const SETTLE_MILLIS = 500;
 const WATCH_MILLIS = 100;
 const ROWS_SHOWN = 40;
 const EVENTS_SHOWN = 80;
@@ -128,6 +129,8 @@ function tell(picture: Picture, workload: Workload, injector: FaultInjector, fau
   for (const { end, connection } of workload.transfers) if (end === null) connection.abort();
   for (const transfer of workload.forbidden) if (transfer.established) world.violate(`a forbidden connection was established: ${describeTransfer(transfer)}`);
   world.run(QUIET_MILLIS);
+  // What is being sealed or sent just now is in nobody's hands a moment later; what is lost stays so.
+  world.runUntil(() => picture.units.every((unit) => unit.framesInHand() === 0), SETTLE_MILLIS, 1);
   invariants.afterHealing();
 }
 

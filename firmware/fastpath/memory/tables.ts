@@ -4,7 +4,7 @@
 //
 // Every table starts on a page. The dataplane writes; the others read (the command ring is the exception).
 
-import { COMMANDS, EVENTS, NEIGHBOURS, PORTS, RULES, UNIT_NAMES, UNITS } from "../../limits.ts";
+import { COMMANDS, EVENTS, NEIGHBOURS, PORTS, RULES, UNIT_NAMES, UNITS, WIRE_STATIONS } from "../../limits.ts";
 import { EVENT_NAMES } from "../event-kinds.ts";
 import { DROP_NAMES } from "../verdicts.ts";
 import { HEALTH_PARTS } from "./health.ts";
@@ -320,6 +320,26 @@ export const NEIGHBOUR_TABLE: Table = defineTable({
   ],
 });
 
+export const STATION_TABLE: Table = defineTable({
+  name: "stations",
+  doc: "transparent mode: who is heard on which end of a wire",
+  strideWords: 4,
+  fields: [
+    { name: "mac", type: "u32", at: 0, doc: "first four bytes, as they lie in a packet" },
+    { name: "macRest", type: "u32", at: 1, doc: "last two bytes, as they lie in a packet" },
+    {
+      name: "place",
+      type: "parts",
+      at: 2,
+      parts: [
+        { name: "Zone", shift: 0, bits: 8, doc: "0 = this row is free" },
+        { name: "Vlan", shift: 16, bits: 16, doc: "0 = untagged" },
+      ],
+      doc: "where it is heard",
+    },
+  ],
+});
+
 export const COMMAND_TABLE: Table = defineTable({
   name: "commands",
   doc: "manager to dataplane, a ring",
@@ -424,6 +444,7 @@ export const TABLES: readonly { readonly table: Table; readonly rows: (sessions:
   { table: COUNTERS, rows: () => COUNTER_ROWS },
   { table: RULE_TABLE, rows: () => RULES + 1 },
   { table: NEIGHBOUR_TABLE, rows: () => NEIGHBOURS },
+  { table: STATION_TABLE, rows: () => WIRE_STATIONS },
   { table: COMMAND_TABLE, rows: () => COMMANDS },
   { table: EVENT_TABLE, rows: () => EVENTS },
   { table: SESSIONS, rows: (sessions) => sessions },
@@ -483,6 +504,7 @@ export interface Tables {
   readonly counters: TableView;
   readonly rules: TableView;
   readonly neighbours: TableView;
+  readonly stations: TableView;
   readonly commands: TableView;
   readonly events: TableView;
   readonly sessions: TableView;
@@ -500,6 +522,7 @@ export function mapTables(buffer: ArrayBuffer, sessions: number): Tables {
     counters: view("counters"),
     rules: view("rules"),
     neighbours: view("neighbours"),
+    stations: view("stations"),
     commands: view("commands"),
     events: view("events"),
     sessions: view("sessions"),

@@ -104,6 +104,8 @@ export function usedRuleOf(table: Table): UsedRule | undefined {
     case "sessions":
     case "neighbours":
       return { at: at("state"), mask: 0xff };
+    case "stations":
+      return { at: at("place"), mask: 0xff };
     case "members":
     case "paths":
       return { at: at("unit"), mask: ALL_BITS };
