@@ -96,6 +96,33 @@ function startTransfer(from: LabHost, args: readonly string[]): Stream {
   return { finished, received: () => received, reached, end };
 }
 
+export interface Pulse {
+  /** Resolves with the first datagram, or when none has come. */
+  readonly beating: Promise<void>;
+  readonly finished: Promise<{ readonly received: number; readonly gapMs: number }>;
+}
+
+/** Has a service send a datagram each 5 ms, for so long. */
+export function startPulse(from: LabHost, address: string, millis: number): Pulse {
+  let result = { received: 0, gapMs: 0 };
+  let isBeating: () => void = () => undefined;
+  const beating = new Promise<void>((resolve) => {
+    isBeating = resolve;
+  });
+  const child = startProgram(from, "pulse.ts", [address, String(ECHO_PORT), String(millis)], (line) => {
+    const said = JSON.parse(line) as { beating?: boolean } & typeof result;
+    if (said.beating === true) isBeating();
+    else result = said;
+  });
+  const finished = new Promise<typeof result>((resolve) => {
+    child.on("close", () => {
+      isBeating();
+      resolve(result);
+    });
+  });
+  return { beating, finished };
+}
+
 export interface ExchangeResult {
   readonly succeeded: number;
   readonly failed: number;

@@ -80,6 +80,9 @@ export interface ScenarioResult {
   readonly detail: string;
   /** Longest time without a received byte in the transfer, in milliseconds; absent where there was no transfer. */
   readonly gapMs?: number;
+  /** Of a takeover: from the last sign of life of who died to the decision, and from there to the first packet, in milliseconds. */
+  readonly decidedMs?: number;
+  readonly firstPacketMs?: number;
   /** Transfers that ran while something happened, and those of them that broke or came otherwise than they were sent. */
   readonly transfers?: number;
   readonly lost?: number;
@@ -125,6 +128,9 @@ export interface Repeats {
   /** Over all runs, the longest time without a received byte, in milliseconds; absent where there was no transfer. */
   readonly gapMedianMs?: number;
   readonly gapWorstMs?: number;
+  /** The longest decision and the longest time to the first packet of all takeovers; absent where there was none that is judged. */
+  readonly decidedWorstMs?: number;
+  readonly firstPacketWorstMs?: number;
 }
 
 /** One entry per scenario, in the order of the results. */
@@ -133,6 +139,7 @@ export function repeatsOf(results: readonly ScenarioResult[]): readonly Repeats[
     const runs = results.filter((result) => result.name === name);
     const gaps = runs.flatMap(({ gapMs }) => (gapMs === undefined ? [] : [gapMs])).toSorted((a, b) => a - b);
     const pauses = runs.flatMap(({ pauseMs }) => (pauseMs === undefined ? [] : [pauseMs]));
+    const worst = (values: readonly (number | undefined)[]): number => Math.max(...values.map((value) => value ?? 0));
     const sum = (of: (result: ScenarioResult) => number | undefined): number => runs.reduce((total, result) => total + (of(result) ?? 0), 0);
     return {
       name,
@@ -144,6 +151,10 @@ export function repeatsOf(results: readonly ScenarioResult[]): readonly Repeats[
       transfers: sum(({ transfers }) => transfers),
       lost: sum(({ lost }) => lost),
       ...(gaps.length > 0 && { gapMedianMs: gaps[gaps.length >> 1] as number, gapWorstMs: gaps.at(-1) as number }),
+      ...(runs.some(({ firstPacketMs }) => firstPacketMs !== undefined) && {
+        decidedWorstMs: worst(runs.map(({ decidedMs }) => decidedMs)),
+        firstPacketWorstMs: worst(runs.map(({ firstPacketMs }) => firstPacketMs)),
+      }),
     };
   });
 }

@@ -3,8 +3,9 @@
 
 import { writeAccount } from "./account.ts";
 import { type Lab, lastWords, startLab, stopLab } from "./lab.ts";
+import { Failure, type Measured } from "./measured.ts";
 import type { LabDriver, ScenarioResult } from "./result.ts";
-import { Failure, type Measured, type Scenario } from "./scenarios.ts";
+import type { Scenario } from "./scenarios.ts";
 import type { Screen } from "./screen.ts";
 import type { UnitDriver } from "./unit.ts";
 

@@ -5,13 +5,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { LabOptions } from "./configuration.ts";
 import { type ExchangeOptions, type ExchangeResult, exchangeWith, startDownload, type Transfer, type TransferResult } from "./hosts.ts";
 import { IS_FORWARDING, inStepWith, type Lab } from "./lab.ts";
+import { Failure, type Measured, must } from "./measured.ts";
 import { type LabHost, SERVICE3 } from "./picture.ts";
-import type { AnyName, ScenarioResult } from "./result.ts";
+import type { AnyName } from "./result.ts";
+import { inWords, judgeTakeover, startTakeoverPulse } from "./takeover.ts";
 import { inNamespace, lostOnCables, moveUserPath, packetsOnWire, setTwinLink } from "./topology.ts";
 import type { Unit } from "./unit.ts";
-
-/** Figures of a result; what is unknown stays away. */
-export type Measured = Omit<ScenarioResult, "name" | "passed" | "durationMs">;
 
 export interface Scenario {
   readonly name: AnyName;
@@ -23,15 +22,6 @@ export interface Scenario {
   readonly restore?: (lab: Lab) => Promise<void>;
 }
 
-/** A scenario did not show what it should. */
-export class Failure extends Error {
-  readonly measured: Partial<Measured>;
-  constructor(message: string, measured: Partial<Measured> = {}) {
-    super(message);
-    this.measured = measured;
-  }
-}
-
 const MEBIBYTE = 1 << 20;
 const SHORT_CONVERSATIONS = 2_000;
 const CONVERSATIONS_AT_A_TIME = 16;
@@ -41,10 +31,6 @@ const SLOWLY_PACED_BYTES_PER_SECOND = 8 * MEBIBYTE;
 
 export const number = (value: number): string => value.toLocaleString("en-US");
 export const mebibytes = (bytes: number): string => `${Math.round(bytes / MEBIBYTE)} MiB`;
-
-export function must(condition: boolean, message: string, measured: Partial<Measured> = {}): void {
-  if (!condition) throw new Failure(message, measured);
-}
 
 /** Counters of both units that tell how replies went; differences are what a scenario checks. */
 interface Replies {
@@ -225,6 +211,7 @@ async function unitKilled(lab: Lab): Promise<Measured> {
   const transfer = startDownload("user", SERVICE3.address4, { rate: PACED_BYTES_PER_SECOND });
   await untilFlowing(lab, transfer, 12 * MEBIBYTE);
   const epoch = B1.number(`SELECT epoch ${DOWNLOAD}`);
+  const pulse = await startTakeoverPulse(lab);
   A1.kill();
   lab.say("A1 is killed whole; nothing announces it");
   await pause(200);
@@ -236,7 +223,8 @@ async function unitKilled(lab: Lab): Promise<Measured> {
   const result = await transfer.finished;
   const measured = { ...figuresOf(result), handedOff: B1.counter("handed-off") };
   mustBeIntact(result, measured);
-  return { ...measured, detail: `B1 adopts, it completes; ${result.gapMs} ms without a byte` };
+  const takeover = await judgeTakeover(lab, "B1", "A1", pulse);
+  return { ...measured, ...takeover, detail: `B1 adopts: ${inWords(takeover)}; it completes; ${result.gapMs} ms without a byte` };
 }
 
 const QUIET_SESSIONS = 300;
@@ -282,11 +270,13 @@ async function unitRebooted(lab: Lab): Promise<Measured> {
   must(quiet.failed === 0, `${quiet.failed} of ${QUIET_SESSIONS} exchanges failed before the accident`);
   const rows = await untilCheckpointed(A1, QUIET_SESSIONS + 1);
   lab.say(`A1's store has checkpointed ${rows} sessions: quiet ones and a running download`);
+  const pulse = await startTakeoverPulse(lab);
   A1.powerOff();
   lab.say("A1 loses its power, and with it its shared memory");
   moveUserPath("B");
   await B1.until("owner of the download's session", `SELECT count(*) ${DOWNLOAD} AND owner = 'B1'`, 5_000);
   lab.say("B1 has adopted; the user's path leads to site B");
+  const takeover = await judgeTakeover(lab, "B1", "A1", pulse);
   A1.start();
   await A1.until("forwarding", IS_FORWARDING, 10_000);
   await A1.until("in step with B1", inStepWith("B1"), 5_000);
@@ -296,11 +286,11 @@ async function unitRebooted(lab: Lab): Promise<Measured> {
   moveUserPath("A");
   lab.say(`both tables hold the same ${equal} quiet sessions; the user's path leads to site A again`);
   const result = await transfer.finished;
-  const measured = { ...figuresOf(result), handedOff: A1.counter("handed-off") + B1.counter("handed-off") };
+  const measured = { ...figuresOf(result), ...takeover, handedOff: A1.counter("handed-off") + B1.counter("handed-off") };
   mustBeIntact(result, measured);
   must(restored > 0, "A1 started cold: nothing came from its checkpoint", measured);
   must(equal >= QUIET_SESSIONS, `only ${equal} of ${QUIET_SESSIONS} quiet sessions are left`, measured);
-  return { ...measured, detail: `warm with ${restored} rows; nothing lost; ${result.gapMs} ms without a byte` };
+  return { ...measured, detail: `${inWords(takeover)}; A1 returns warm with ${restored} rows; nothing lost; ${result.gapMs} ms without a byte` };
 }
 
 async function linkCut(lab: Lab): Promise<Measured> {

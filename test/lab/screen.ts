@@ -43,6 +43,7 @@ function cut(line: string, columns: number): string {
 }
 
 export const number = (value: number | undefined): string => (value === undefined ? "" : value.toLocaleString("en-US"));
+const millis = (value: number | undefined): string => (value === undefined ? "" : `${number(value)} ms`);
 const bytes = (value: number | undefined): string => (value === undefined ? "" : value >= 1 << 20 ? `${Math.round(value / (1 << 20))} MiB` : `${value} B`);
 
 export interface Column<T> {
@@ -73,7 +74,7 @@ const COLUMNS: readonly Column<ScenarioResult>[] = [
   { title: "", text: (result) => `${result.passed ? "passed" : "FAILED"}${result.attempts === undefined ? "" : ` (run ${result.attempts})`}` },
   { title: "time", right: true, text: (result) => `${(result.durationMs / 1_000).toFixed(1)} s` },
   { title: "bytes", right: true, text: (result) => bytes(result.bytes) },
-  { title: "gap", right: true, text: (result) => (result.gapMs === undefined ? "" : `${number(result.gapMs)} ms`) },
+  { title: "gap", right: true, text: (result) => millis(result.gapMs) },
   { title: "handed off", right: true, text: (result) => number(result.handedOff) },
   { title: "exchanges", right: true, text: (result) => number(result.exchanges) },
   { title: "failures", right: true, text: (result) => number(result.failures) },
@@ -88,8 +89,10 @@ const REPEATS: readonly Column<Repeats>[] = [
   { title: "machine paused", right: true, text: ({ paused, pauseWorstMs }) => (pauseWorstMs === undefined ? "0" : `${paused}, ≤ ${number(pauseWorstMs)} ms`) },
   { title: "transfers", right: true, text: ({ transfers }) => number(transfers) },
   { title: "lost", right: true, text: ({ lost }) => number(lost) },
-  { title: "gap, median", right: true, text: ({ gapMedianMs }) => (gapMedianMs === undefined ? "" : `${number(gapMedianMs)} ms`) },
-  { title: "gap, worst", right: true, text: ({ gapWorstMs }) => (gapWorstMs === undefined ? "" : `${number(gapWorstMs)} ms`) },
+  { title: "gap, median", right: true, text: ({ gapMedianMs }) => millis(gapMedianMs) },
+  { title: "gap, worst", right: true, text: ({ gapWorstMs }) => millis(gapWorstMs) },
+  { title: "decided in ≤", right: true, text: ({ decidedWorstMs }) => millis(decidedWorstMs) },
+  { title: "first packet ≤", right: true, text: ({ firstPacketWorstMs }) => millis(firstPacketWorstMs) },
 ];
 
 /** What each scenario showed in all its runs. */

@@ -2,8 +2,9 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { HAS_A_ROLE, IS_FORWARDING, inStepWithAll, type Lab, untilInStep } from "../lab.ts";
+import { type Measured, must } from "../measured.ts";
 import { ALL_UNITS, type LabUnit, unitsAt } from "../picture.ts";
-import { type Measured, must, number, untilTablesEqual } from "../scenarios.ts";
+import { number, untilTablesEqual } from "../scenarios.ts";
 import type { Deployment } from "./deployments.ts";
 import { exchangeQuietly, giveOrderTo, ownersSeenBy, type Pair, pairAt, underTraffic, untilHealthy, untilOwned } from "./traffic.ts";
 

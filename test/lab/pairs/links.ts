@@ -2,8 +2,9 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { IS_FORWARDING, type Lab, untilInStep } from "../lab.ts";
+import { type Measured, must } from "../measured.ts";
 import { ALL_UNITS, SITES } from "../picture.ts";
-import { type Measured, must, untilTablesEqual } from "../scenarios.ts";
+import { untilTablesEqual } from "../scenarios.ts";
 import { setTwinLink } from "../topology.ts";
 import type { Deployment } from "./deployments.ts";
 import { exchangeQuietly, pairAt, underTraffic, untilHealthy, untilOwned } from "./traffic.ts";

@@ -1,8 +1,9 @@
 // The third list: two pairs on real network stacks, in every deployment where a scenario applies. `npm start -- pairs`.
 
 import type { Lab } from "../lab.ts";
+import type { Measured } from "../measured.ts";
 import type { AnyName } from "../result.ts";
-import type { Measured, Scenario } from "../scenarios.ts";
+import type { Scenario } from "../scenarios.ts";
 import { BETWEEN_ROUTERS, DEPLOYMENTS, type Deployment, GATEWAY, PASSIVE, WIRES } from "./deployments.ts";
 import { activeKilled, ingressKilled, siteKilled, unitReturns } from "./killed.ts";
 import { allCut, oneCut } from "./links.ts";

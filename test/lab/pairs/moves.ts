@@ -2,8 +2,8 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { Lab } from "../lab.ts";
+import type { Measured } from "../measured.ts";
 import { ALL_UNITS, unitsAt } from "../picture.ts";
-import type { Measured } from "../scenarios.ts";
 import { moveService1 } from "../topology.ts";
 import type { Deployment } from "./deployments.ts";
 import { giveOrderTo, ownersSeenBy, pairAt, underTraffic, untilOwned } from "./traffic.ts";

@@ -6,8 +6,9 @@ import type { OrderName } from "../../../firmware/fastpath/memory/orders.ts";
 import { giveOrder } from "../../../firmware/manager/orders.ts";
 import { exchangeWith, startStream, type TransferResult } from "../hosts.ts";
 import { IS_HEALTHY, type Lab } from "../lab.ts";
+import { Failure, type Measured } from "../measured.ts";
 import { HTTP_PORT, type LabUnit, type SiteName, unitsAt } from "../picture.ts";
-import { Failure, type Measured, mebibytes, untilTablesEqual } from "../scenarios.ts";
+import { mebibytes, untilTablesEqual } from "../scenarios.ts";
 import type { Deployment, Flow } from "./deployments.ts";
 
 const MEBIBYTE = 1 << 20;

@@ -1,8 +1,8 @@
 // Large UDP datagrams: the hosts' kernels cut them into fragments, the units judge the datagram and forward the fragments as they came.
 
 import type { Lab } from "../lab.ts";
+import { type Measured, must } from "../measured.ts";
 import { ECHO_PORT, SERVICE3 } from "../picture.ts";
-import { type Measured, must } from "../scenarios.ts";
 import { startTool } from "./tools.ts";
 import { bothWays, dropsIn, dropsSince, inWords } from "./ways.ts";
 

@@ -11,8 +11,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { startDownload, type Transfer } from "../hosts.ts";
 import type { Lab } from "../lab.ts";
+import { type Measured, must } from "../measured.ts";
 import { ECHO_PORT, HTTP_PORT, LAB_UNITS, SERVICE3, type SiteName, unitOf, ZONE_ONE } from "../picture.ts";
-import { type Measured, must, number } from "../scenarios.ts";
+import { number } from "../scenarios.ts";
 import { addMachine, inNamespace, moveUserPath } from "../topology.ts";
 import type { Unit } from "../unit.ts";
 import { type Running, startTool } from "./tools.ts";

@@ -5,8 +5,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { LabOptions } from "../configuration.ts";
 import type { Lab } from "../lab.ts";
+import { type Measured, must } from "../measured.ts";
 import { ECHO_PORT, SERVICE3 } from "../picture.ts";
-import { type Measured, must } from "../scenarios.ts";
 import { moveUserPath } from "../topology.ts";
 import { type Running, startTool } from "./tools.ts";
 import { dropsIn, mustDropOnly, WAYS } from "./ways.ts";

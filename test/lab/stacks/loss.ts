@@ -7,8 +7,9 @@
 // see gaps and stragglers.
 
 import type { Lab } from "../lab.ts";
+import { type Measured, must } from "../measured.ts";
 import { HTTP_PORT, SERVICE3 } from "../picture.ts";
-import { type Measured, mebibytes, must, number } from "../scenarios.ts";
+import { mebibytes, number } from "../scenarios.ts";
 import { insertIntoUserLine, moveUserPath } from "../topology.ts";
 import { startTool, tool } from "./tools.ts";
 import { inUrl, randomFile } from "./transfers.ts";

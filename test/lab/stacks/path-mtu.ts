@@ -8,8 +8,8 @@
 import type { LabOptions } from "../configuration.ts";
 import { startDownload } from "../hosts.ts";
 import type { Lab } from "../lab.ts";
+import { Failure, type Measured, must } from "../measured.ts";
 import { HTTP_PORT, SERVICE3, USER } from "../picture.ts";
-import { Failure, type Measured, must } from "../scenarios.ts";
 import { inNamespace, moveUserPath } from "../topology.ts";
 import { tool } from "./tools.ts";
 import { inUrl, randomFile } from "./transfers.ts";

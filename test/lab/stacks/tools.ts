@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { Failure } from "../scenarios.ts";
+import { Failure } from "../measured.ts";
 
 const PROGRAMS = join(import.meta.dirname, "..", "programs");
 const LIMIT_MILLIS = 20_000;

@@ -4,8 +4,8 @@
 //   alone    user ↔ service3: router, B1         across   service1 ↔ service3: A1 on the way there, B1 on the way back
 
 import type { Lab } from "../lab.ts";
+import { type Measured, must } from "../measured.ts";
 import { type LabHost, ROUTER, SERVICE1, SERVICE3, USER, ZONE_ONE, ZONE_THREE } from "../picture.ts";
-import { type Measured, must } from "../scenarios.ts";
 import { moveUserPath } from "../topology.ts";
 import { tool } from "./tools.ts";
 import { dropsIn, inWords, mustDropOnly } from "./ways.ts";

@@ -4,8 +4,9 @@
 //   across  service1 ── A1 ── service3 ── B1           requests through A1, replies through B1, which hands them to A1
 
 import type { Lab } from "../lab.ts";
+import { must } from "../measured.ts";
 import { LAB_UNITS, type LabHost } from "../picture.ts";
-import { dropsOf, MISSED, must, number } from "../scenarios.ts";
+import { dropsOf, MISSED, number } from "../scenarios.ts";
 import { lostOnCables, moveUserPath } from "../topology.ts";
 
 export interface Way {
