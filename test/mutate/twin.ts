@@ -64,7 +64,7 @@ export const TWIN_MUTATIONS: readonly TwinMutation[] = [
     `${T}replicas.ts`,
     "if (!differs(i, at, d.i) || !this.yields.remember(row, i[at + S_STATE] as number)) return;",
     "if (at >= 0) return;",
-    "twin-cut,data-cut,all-cut",
+    "twin-cut,data-cut",
     "2",
   ),
   bug("a frame that was opened once is not opened again", `${T}replay.ts`, "if (!this.isNew(window, high, low)) return false;", "", "replay,twin-noise"),
