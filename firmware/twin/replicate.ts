@@ -282,11 +282,14 @@ export class Replication {
     const at = row * ROW_WORDS;
     const state = i[at + S_STATE] as number;
     const kind = state & 0xff;
-    if (kind === STATE_FREE || (i[at + S_OWNER] !== this.sessions.me && !pending.owed.has(row))) {
+    const isOwn = i[at + S_OWNER] === this.sessions.me;
+    if (kind === STATE_FREE || (!isOwn && !pending.owed.has(row))) {
       pending.drop(row);
       return true;
     }
     if (pending.flightFull) return false;
+    // What was to be yielded to its adopter, who died: it has come back to us, and lives.
+    if (isOwn && kind !== STATE_TOMBSTONE) this.replicas.yields.forget(row);
     const yielded = this.replicas.yields.stateOf(row);
     const type = yielded !== 0 ? RECORD_YIELD : kind === STATE_TOMBSTONE ? RECORD_TOMBSTONE : RECORD_ROW;
     const codec = this.codecs[pending.unit] as RowCodec;

@@ -212,8 +212,8 @@ export class Invariants {
     const now = this.picture.world.schedule.nowMicros;
     for (const [peer, theirs] of rows) {
       if (peer === unit) continue;
-      // An owner learns that its peer has lost rows when the two associate again.
-      const since = Math.max(this.together(unit, peer), peer.rowsLostMicros);
+      // An owner learns that its peer has lost rows when the two associate again, and nothing while it stands still.
+      const since = Math.max(this.together(unit, peer), peer.rowsLostMicros, unit.stalledUntilMicros);
       if (peer.rowsLostMicros > 0 && now - since < LEARNT_AFTER_MICROS) continue;
       const known = new Map(theirs.map((row) => [row.id, row]));
       for (const row of rows.get(unit) as readonly SeenRow[]) {

@@ -147,12 +147,15 @@ export function exchange(client: Host, server: Address, options: { port?: number
   const payload = new Uint8Array(options.bytes ?? 32);
   client.world.content.copy(localPort, 0, payload, 0, payload.length);
   const result: Exchange = { kind: "udp", answers: 0, sentMicros: client.world.schedule.nowMicros, answeredMicros: 0 };
-  client.udp.set(localPort, (answer) => {
+  const port = options.port ?? ECHO_PORT;
+  client.udp.set(localPort, (answer, _from, fromPort) => {
+    // A mirrored datagram of another flow may reach this port.
+    if (fromPort !== port) return;
     if (Buffer.compare(answer, payload) !== 0) client.world.violate(`${client.name}: a datagram came back changed`);
     result.answers++;
     result.answeredMicros = client.world.schedule.nowMicros;
   });
-  client.sendUdp(server, options.port ?? ECHO_PORT, localPort, payload);
+  client.sendUdp(server, port, localPort, payload);
   return result;
 }
 

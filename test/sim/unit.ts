@@ -96,12 +96,13 @@ export class SimUnit {
   /** Sees the tables once more before they are gone. */
   onMemoryLost: ((tables: Tables) => void) | null = null;
   breaths = 0;
+  /** Its loop stands still until then. */
+  stalledUntilMicros = 0;
   private readonly world: World;
   private readonly build: Builder;
   private readonly clock: DriftingClock;
   private next: Timer | null = null;
   private nextMicros = 0;
-  private stalledUntilMicros = 0;
   private mapped: Tables | null = null;
   private readonly segments: readonly Segment[];
 
