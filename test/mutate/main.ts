@@ -106,7 +106,7 @@ function listIdle(all: readonly Citation[], useful: ReadonlySet<string>): void {
 
 /** Tells stories until one fails; says which, or that none did. */
 function findByStories(scratch: string, { stories }: TwinMutation): string {
-  const command = ["test/sim/main.ts", "--minutes", String(TWIN_MINUTES), "--first", ...stories];
+  const command = ["test/sim/main.ts", "--workers", "1", "--minutes", String(TWIN_MINUTES), "--first", ...stories];
   const { stdout, stderr } = spawnSync(process.execPath, command, { cwd: scratch, encoding: "utf8", timeout: 2 * TWIN_MINUTES * MINUTE_MILLIS });
   return /^seed \d+ FAILED.*$/m.exec(stdout)?.[0] ?? (stdout === "" ? `the simulator broke: ${stderr.slice(-SHOWN)}` : "");
 }

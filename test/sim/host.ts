@@ -193,7 +193,7 @@ export class Host {
     }
     if (packet.protocol === ICMPV6 && this.receiveDiscovery(place, packet, frame)) return;
     if (this.owns(packet.destination)) this.deliver(packet, frame);
-    else if (this.forwards && ((frame[0] as number) & 1) === 0) this.emit(packet.destination, frame);
+    else if (this.forwards && ((frame[0] as number) & 1) === 0) this.emit(packet.destination, frame.slice());
   }
 
   private owns(candidate: Address): boolean {

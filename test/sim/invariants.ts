@@ -34,8 +34,8 @@ import { u16 } from "./packets.ts";
 import type { Picture } from "./picture.ts";
 import type { SimUnit } from "./unit.ts";
 
-/** A session as a row says it. */
-export interface SeenRow {
+/** A session as a row says it. What is seldom asked for is put together when it is. */
+export class SeenRow {
   readonly unit: SimUnit;
   readonly row: number;
   readonly id: string;
@@ -44,10 +44,38 @@ export interface SeenRow {
   readonly epoch: number;
   readonly version: number;
   readonly acknowledged: number;
-  readonly tuples: string;
+  private readonly words: Int32Array;
+
+  constructor(unit: SimUnit, words: Int32Array, row: number) {
+    const at = row * ROW_WORDS;
+    this.unit = unit;
+    this.words = words;
+    this.row = row;
+    this.id = `${(words[at + S_ID_CREATOR] as number).toString(16)}/${words[at + S_ID_INCARNATION]}/${words[at + S_ID_SERIAL]}`;
+    this.state = (words[at + S_STATE] as number) & 0xff;
+    this.owner = words[at + S_OWNER] as number;
+    this.epoch = words[at + S_EPOCH] as number;
+    this.version = words[at + S_VERSION] as number;
+    this.acknowledged = (words[at + S_REPLICA] as number) & 0xff;
+  }
+
+  get tuples(): string {
+    const at = this.row * ROW_WORDS + S_KEY;
+    return `${this.words.subarray(at, at + KEY_WORDS)},${this.words.subarray(at + KEY_STRIDE, at + KEY_STRIDE + KEY_WORDS)}`;
+  }
+
+  get originatorPort(): number {
+    return u16(this.portBytes(), 0);
+  }
+
   /** The originator's source and destination port. */
-  readonly ports: string;
-  readonly originatorPort: number;
+  get ports(): string {
+    return `${u16(this.portBytes(), 0)} to ${u16(this.portBytes(), 2)}`;
+  }
+
+  private portBytes(): Uint8Array {
+    return new Uint8Array(this.words.buffer, this.words.byteOffset + (this.row * ROW_WORDS + S_PORTS) * 4, 4);
+  }
 }
 
 const H = {
@@ -77,20 +105,7 @@ export function rowsOf(unit: SimUnit): SeenRow[] {
     const at = row * ROW_WORDS;
     const state = (i[at + S_STATE] as number) & 0xff;
     if (state === STATE_FREE || ((i[at + S_GENERATION] as number) & 1) !== 0) continue;
-    const ports = new Uint8Array(i.buffer, i.byteOffset + (at + S_PORTS) * 4, 4);
-    found.push({
-      ports: `${u16(ports, 0)} to ${u16(ports, 2)}`,
-      originatorPort: u16(ports, 0),
-      unit,
-      row,
-      id: `${(i[at + S_ID_CREATOR] as number).toString(16)}/${i[at + S_ID_INCARNATION]}/${i[at + S_ID_SERIAL]}`,
-      state,
-      owner: i[at + S_OWNER] as number,
-      epoch: i[at + S_EPOCH] as number,
-      version: i[at + S_VERSION] as number,
-      acknowledged: (i[at + S_REPLICA] as number) & 0xff,
-      tuples: i.subarray(at + S_KEY, at + S_KEY + KEY_WORDS).join(",") + i.subarray(at + S_KEY + KEY_STRIDE, at + S_KEY + KEY_STRIDE + KEY_WORDS).join(","),
-    });
+    found.push(new SeenRow(unit, i, row));
   }
   return found;
 }
@@ -128,18 +143,18 @@ export class Invariants {
       const inHand = unit.framesInHand();
       if (inHand > IN_HAND_MOST) this.violate(`${unit.name} has ${inHand} packet frames in hand`);
     }
-    this.noneResurrects();
+    this.noneResurrects(rows);
     for (const unit of running) this.acknowledgedIsPresent(unit, rows);
     for (const unit of running) this.noneOutlivesItsOwner(unit, rows);
   }
 
   /** An id that no unit holds, not even a dead one in its memory, for longer than any frame is under way, never comes back. */
-  private noneResurrects(): void {
+  private noneResurrects(rows: ReadonlyMap<SimUnit, readonly SeenRow[]>): void {
     const now = this.picture.world.schedule.nowMicros;
     // With all units down at once, nobody may be left who remembers which incarnations there were.
     if (this.picture.units.every(({ isRunning }) => !isRunning)) this.heldAt.clear();
     for (const unit of this.picture.units) {
-      for (const row of rowsOf(unit)) {
+      for (const row of rows.get(unit) ?? rowsOf(unit)) {
         if (row.state === STATE_TOMBSTONE) continue;
         if (now - (this.heldAt.get(row.id) ?? now) > GONE_MICROS) this.violate(`a session that was gone is back. ${describeRow(row)}`);
         this.heldAt.set(row.id, now);

@@ -1,21 +1,22 @@
 // npm run sim -- --seed N | --runs N | --minutes M [--from N] [--kinds twin-cut,stall] [--units 1|2|4] [--keep 3,7] [--verbose]
-//                [--trace LINES] [--results FILE] [--first]     first: stop at the first failure, as it is
+//                [--trace LINES] [--results FILE] [--first] [--workers N]
 //
-// Tells stories, one seed each. A failure prints the seed, the settings, the shortest list of faults that still fails and the end
-// of the trace; the seed alone, or the seed and the numbers of the faults to keep, shows it again. In the end: how often each
-// fault struck and what units did. A run of LONG_RUN stories that leaves a fault or a way out has failed.
+// Tells stories, one seed each, in as many processes as there are cores. A failure prints the seed, the settings, the shortest list
+// of faults that still fails and the end of the trace; the seed alone, or the seed and the numbers of the faults to keep, shows it
+// again. In the end: how often each fault struck and what units did. A run of LONG_RUN stories that leaves a fault or a way out
+// has failed. --first: stop at the first failure, as it is.
 
 import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { WAYS } from "./coverage.ts";
-import { describeFault, FAULT_KINDS, type Fault, type FaultKind, LONE_KINDS } from "./faults.ts";
-import { buildUnit } from "./production.ts";
-import { type SimulationResult, simulate } from "./simulation.ts";
-import { type DrawOptions, drawStory, type Story, shrink } from "./story.ts";
+import { tellSeeds } from "./crew.ts";
+import { FAULT_KINDS, type FaultKind, LONE_KINDS } from "./faults.ts";
+import type { Outcome, Telling } from "./outcome.ts";
+import type { DrawOptions } from "./story.ts";
 
 /** So many stories meet every fault and go every way. */
 const LONG_RUN = 200;
-const SHRINK_MILLIS = 120_000;
 
 const { values } = parseArgs({
   options: {
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     verbose: { type: "boolean", default: false },
     trace: { type: "string", default: "120" },
     results: { type: "string" },
+    workers: { type: "string" },
   },
 });
 
@@ -49,34 +51,10 @@ function drawOptions(): DrawOptions {
   return kinds === undefined ? picture : { ...picture, kinds };
 }
 
-const tell = (story: Story): SimulationResult => simulate(story, { build: buildUnit, ...(values.verbose && { onNote: console.log }) });
-
-function report(story: Story, first: SimulationResult): void {
-  console.log(`\nseed ${story.seed} FAILED: ${first.failure}\nsettings ${JSON.stringify({ ...story.settings, ...story.work })}\nfaults`);
-  for (const [k, fault] of story.faults.entries()) console.log(`  ${String(k).padStart(2)} ${describeFault(fault)}`);
-  const until = performance.now() + SHRINK_MILLIS;
-  const shorter = shrink(
-    story,
-    (candidate) => tell(candidate).failure !== "",
-    () => performance.now() > until,
-  );
-  const { failure, trace } = shorter === story ? first : tell(shorter);
-  const kept = shorter.faults.map((fault: Fault) => story.faults.indexOf(fault));
-  console.log(`\n${kept.length} of them are enough: ${failure}`);
-  for (const k of kept) console.log(`  ${String(k).padStart(2)} ${describeFault(story.faults[k] as Fault)}`);
-  console.log("the end of the trace");
-  for (const line of trace.slice(-Number(values.trace))) console.log(line);
-  const units = values.units === undefined ? "" : ` --units ${values.units}`;
-  const kinds = values.kinds === undefined ? "" : ` --kinds ${values.kinds}`;
-  const { seed, work, settings, faults } = shorter;
-  console.log(
-    `keep it: story(${seed}, "…", ${JSON.stringify(work)}, ${JSON.stringify(settings)}, ${JSON.stringify(faults.map((fault) => describeFault(fault).trim()))}),`,
-  );
-  console.log(`\nsee it again: npm run sim -- --seed ${story.seed}${units}${kinds} --keep ${kept.join(",") || "none"}`);
-}
-
-function add<K>(sums: Map<K, number>, found: ReadonlyMap<K, number>): void {
-  for (const [name, count] of found) sums.set(name, (sums.get(name) ?? 0) + count);
+function telling(): Telling {
+  const given = [values.units === undefined ? "" : ` --units ${values.units}`, values.kinds === undefined ? "" : ` --kinds ${values.kinds}`].join("");
+  const keep = values.keep?.split(",").map(Number);
+  return { draw: drawOptions(), traceLines: values.first ? 0 : Number(values.trace), verbose: values.verbose, given, ...(keep !== undefined && { keep }) };
 }
 
 /** Prints the sums; returns what a long run should have met and did not. */
@@ -89,48 +67,45 @@ function account(injected: ReadonlyMap<string, number>, covered: ReadonlyMap<str
   return [...FAULT_KINDS.filter((kind) => !injected.has(kind)), ...WAYS.filter((name) => !covered.has(name))];
 }
 
-function main(): number {
-  const options = drawOptions();
+/** What a run has met so far. */
+class Sums {
+  readonly injected = new Map<string, number>();
+  readonly covered = new Map<string, number>();
+  failed = 0;
+  done = 0;
+  virtualMillis = 0;
+
+  add(outcome: Outcome): void {
+    this.done++;
+    this.failed += outcome.failed ? 1 : 0;
+    this.virtualMillis += outcome.virtualMillis;
+    for (const [name, count] of outcome.injected) this.injected.set(name, (this.injected.get(name) ?? 0) + count);
+    for (const [name, count] of outcome.covered) this.covered.set(name, (this.covered.get(name) ?? 0) + count);
+    console.log(outcome.text);
+  }
+}
+
+async function main(): Promise<number> {
   const began = performance.now();
   const limitMillis = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000;
   const first = Number(values.seed ?? values.from);
   const runs = values.seed !== undefined ? 1 : values.minutes !== undefined ? Number.POSITIVE_INFINITY : Number(values.runs ?? 10);
-  const injected = new Map<FaultKind, number>();
-  const covered = new Map<string, number>();
-  let failed = 0;
-  let done = 0;
-  let virtualMillis = 0;
-  for (; done < runs && performance.now() - began < limitMillis; done++) {
-    const drawn = drawStory(first + done, options);
-    const keep = values.keep?.split(",").map(Number);
-    const story = keep === undefined ? drawn : { ...drawn, faults: drawn.faults.filter((_, k) => keep.includes(k)) };
-    const at = performance.now();
-    const result = tell(story);
-    virtualMillis += result.virtualMillis;
-    add(injected, result.injected);
-    add(covered, result.covered);
-    if (result.failure !== "") {
-      failed++;
-      if (values.first) {
-        console.log(`seed ${story.seed} FAILED: ${result.failure}`);
-        return 1;
-      }
-      report(story, result);
-      continue;
-    }
-    const { hash, transfers, exchanges, answered, excused, packets } = result;
-    const { pairs, mode } = story.settings;
-    console.log(
-      `seed ${story.seed} held: ${pairs === true ? 4 : 2} units, ${mode}, ${story.faults.length} faults, ${transfers} transfers (${excused} excused), ${answered}/${exchanges} answers, ${packets} packets, ${Math.round(result.virtualMillis / 1_000)} s in ${((performance.now() - at) / 1_000).toFixed(1)}, trace ${hash}`,
-    );
-  }
-  const missing = account(injected, covered);
+  const sums = new Sums();
+  let begun = 0;
+  const next = () => {
+    const isOver = begun >= runs || performance.now() - began >= limitMillis || (values.first && sums.failed > 0);
+    return isOver ? null : first + begun++;
+  };
+  const workers = Math.min(Number(values.workers ?? availableParallelism()), runs);
+  await tellSeeds(workers, telling(), next, (outcome) => sums.add(outcome));
+  const missing = account(sums.injected, sums.covered);
   const seconds = (performance.now() - began) / 1_000;
-  console.log(`${done} runs, ${failed} failed; ${Math.round(virtualMillis / 1_000)} virtual seconds in ${seconds.toFixed(1)}`);
-  const isPoor = done >= LONG_RUN && values.kinds === undefined && values.units === undefined && missing.length > 0;
+  console.log(`${sums.done} runs, ${sums.failed} failed; ${Math.round(sums.virtualMillis / 1_000)} virtual seconds in ${seconds.toFixed(1)}`);
+  const isPoor = sums.done >= LONG_RUN && values.kinds === undefined && values.units === undefined && missing.length > 0;
   if (isPoor) console.log(`so many stories should have met: ${missing.join(", ")}`);
-  if (values.results !== undefined) writeFileSync(values.results, `${JSON.stringify({ passed: done - failed, failed: failed + (isPoor ? 1 : 0) })}\n`);
-  return failed === 0 && !isPoor ? 0 : 1;
+  if (values.results !== undefined)
+    writeFileSync(values.results, `${JSON.stringify({ passed: sums.done - sums.failed, failed: sums.failed + (isPoor ? 1 : 0) })}\n`);
+  return sums.failed === 0 && !isPoor ? 0 : 1;
 }
 
-process.exitCode = main();
+process.exitCode = await main();

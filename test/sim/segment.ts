@@ -84,6 +84,7 @@ export class Segment {
     return found;
   }
 
+  /** One frame may be on many lanes at once: whoever changes it, changes a copy. */
   private forward(from: Attachment, frame: Uint8Array): void {
     this.ground.onFrame(this.name, from.name, frame);
     if (((frame[6] as number) & MULTICAST_BIT) === 0) this.learnt.set(macNumber(frame, 6), from);
@@ -94,7 +95,7 @@ export class Segment {
         return;
       }
     }
-    for (const other of this.attachments) if (other !== from) other.leaves.carry(frame.slice());
+    for (const other of this.attachments) if (other !== from) other.leaves.carry(frame);
   }
 }
 

@@ -58,7 +58,7 @@ export class Lane {
     this.deliver = deliver;
   }
 
-  /** Takes a frame; the bytes are its own from now on. Returns when its last bit has left the sender. */
+  /** Takes a frame, whose bytes nobody changes from now on. Returns when its last bit has left the sender. */
   carry(frame: Uint8Array): number {
     const now = this.schedule.nowMicros;
     let leaves = now;
@@ -78,14 +78,14 @@ export class Lane {
     if (this.random.chance(this.faults.duplicateRate)) {
       this.duplicated++;
       this.onDuplicate?.(frame);
-      this.send(frame.slice(), leaves);
+      this.send(frame, leaves);
     }
     return leaves;
   }
 
   private send(frame: Uint8Array, leavesMicros: number): void {
     const { faults, random } = this;
-    if (random.chance(faults.corruptRate)) this.corrupt(frame);
+    const carried = random.chance(faults.corruptRate) ? this.damage(frame) : frame;
     let arrives = leavesMicros + faults.delayMicros + (faults.jitterMicros > 0 ? random.below(faults.jitterMicros) : 0);
     if (random.chance(faults.reorderRate)) arrives += random.below(faults.reorderMicros);
     else {
@@ -96,16 +96,18 @@ export class Lane {
     this.schedule.at(arrives, () => {
       // A cable that is cut loses what is on it.
       if (this.faults.cut) this.lost++;
-      else this.deliver(frame);
+      else this.deliver(carried);
     });
   }
 
-  private corrupt(frame: Uint8Array): void {
+  private damage(frame: Uint8Array): Uint8Array {
     const from = this.corruptFrom(frame);
-    if (from < 0 || from >= frame.length) return;
+    if (from < 0 || from >= frame.length) return frame;
     this.corrupted++;
     this.onCorrupt?.(frame);
+    const damaged = frame.slice();
     const at = this.random.between(from, frame.length - 1);
-    frame[at] = (frame[at] as number) ^ (1 << this.random.below(8));
+    damaged[at] = (frame[at] as number) ^ (1 << this.random.below(8));
+    return damaged;
   }
 }
