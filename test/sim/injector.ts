@@ -21,10 +21,13 @@ import { ETHERNET_BYTES, ETHERTYPE_TWIN, put16, u16 } from "./packets.ts";
 import { addressesOf, MIRRORED_PORTS, type Picture } from "./picture.ts";
 import type { Attachment } from "./segment.ts";
 import { download, exchange, sendStraySegment } from "./services.ts";
-import type { SimUnit } from "./unit.ts";
+import { isWhole, type SimUnit } from "./unit.ts";
 
 /** Frames of the twin that an attacker remembers. */
 const REMEMBERED = 128;
+/** So many that one is left when another dies at that very moment. */
+const WITNESSES_LEAST = 2;
+const MINUTES_AWAY = 1_000;
 
 export class FaultInjector {
   readonly picture: Picture;
@@ -127,6 +130,21 @@ export class FaultInjector {
     this.until(fault, () => {
       if (!unit.isRunning) unit.start();
     });
+  }
+
+  /**
+   * Its durable number is lost with its memory. The manager then counts from the minutes since 2026, which is above all that were
+   * used (manager/incarnation.ts). If its clock is wrong as well it counts from one, and only what peers have seen helps: a
+   * number that nobody is left to remember would name other sessions by the same ids.
+   */
+  loseIncarnation(fault: Fault, unit: SimUnit): void {
+    if (!unit.isRunning) return;
+    this.until(fault, () => {
+      const witnesses = this.picture.units.filter((peer) => peer !== unit && peer.isRunning && isWhole(peer));
+      const isClockWrong = isWhole(unit) && witnesses.length >= WITNESSES_LEAST;
+      unit.incarnation = isClockWrong ? 0 : unit.incarnation + MINUTES_AWAY;
+    });
+    this.crash(fault, unit, true);
   }
 
   /** Dies in the middle of changing rows: their generation stays odd, their identity half written. */
@@ -400,10 +418,7 @@ const BEGIN: Readonly<Record<FaultKind, (injector: FaultInjector, fault: Fault, 
     injector.crashWhen(fault, unit, () => isSweeping(unit));
   },
   "crash-handover": (injector, fault, unit) => injector.crashInHandover(fault, unit),
-  "incarnation-lost": (injector, fault, unit) => {
-    injector.crash(fault, unit, true);
-    unit.incarnation = 0;
-  },
+  "incarnation-lost": (injector, fault, unit) => injector.loseIncarnation(fault, unit),
   wrap: (injector, _fault, unit) => injector.wrap(unit),
   upgrade: (injector, fault, unit) => injector.upgrade(fault, unit),
   commit: (injector, fault, unit) => injector.commit(fault, unit),

@@ -258,7 +258,7 @@ export class SimUnit {
 }
 
 /** Does the unit's twin cable carry both ways? */
-function isWhole(unit: SimUnit): boolean {
+export function isWhole(unit: SimUnit): boolean {
   const cable = unit.attachments.at(-1);
   return cable !== undefined && !cable.enters.faults.cut && !cable.leaves.faults.cut;
 }
