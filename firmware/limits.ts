@@ -141,6 +141,10 @@ export const DIGEST_MILLIS = 500;
 /** Rows sent to one peer in a breath, and rows that a walk over the table looks at in a breath: each well below 1 ms. */
 export const ROWS_SENT_PER_BREATH = 256;
 export const ROWS_SCANNED_PER_BREATH = 4_096;
+/** While packets wait (a port delivered a full batch): rows sent to a peer in bulk and rows that a walk looks at in a breath, and the share of time for both. */
+export const BULK_PORTION_ROWS = 32;
+export const BULK_PORTION_SCANS = 256;
+export const BULK_SHARE = 0.04;
 /** Replicas that a succession left behind are offered to the successor after this, when it has had time to rewrite them; and again after that. */
 export const ESTATE_OFFER_MILLIS = 1_500;
 export const ESTATE_AGAIN_MILLIS = 1_000;

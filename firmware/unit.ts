@@ -22,7 +22,7 @@ import { Monitor } from "./fastpath/monitor.ts";
 import { loneUnit } from "./fastpath/partner.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
 import type { Clock, Entropy, Memory, PacketMemory, Port, Sealer } from "./hal/contracts.ts";
-import { INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
+import { BATCH, INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
 import type { Plan } from "./plan.ts";
 import type { LinkTrial } from "./twin/link.ts";
 import { Twin } from "./twin/twin.ts";
@@ -122,7 +122,7 @@ export class Dataplane {
 
   private pairUp(machine: Machine, hasLostRows: boolean): Twin {
     const { plan, tables, sessions, events } = this;
-    const { packets, sealer, entropy } = machine;
+    const { packets, sealer, clock, entropy } = machine;
     const ports = plan.ports.map((port) => machine.ports[port.number] ?? null);
     const reaches = plan.twin.monitored.length === 0 ? null : () => this.monitor.reaches();
     const silentMonitored = () => this.monitor.silent();
@@ -131,6 +131,7 @@ export class Dataplane {
       ports,
       packets,
       sealer,
+      clock,
       entropy,
       tables,
       sessions,
@@ -174,7 +175,7 @@ export class Dataplane {
     if (twin !== null) {
       twin.tick(nowMicros);
       if (twin.mayForward !== this.wasForwarding || twin.isPassive !== this.wasPassive || twin.matesYielded !== this.matesYielded) this.standingChanged(twin);
-      if (twin.flush(nowMicros)) moved++;
+      if (twin.flush(nowMicros, moved >= BATCH)) moved++;
     }
     engine.flush();
     const f = this.tables.header.f;

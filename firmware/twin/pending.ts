@@ -59,7 +59,8 @@ export class Pending {
   add(row: number, last: boolean): void {
     this.unacked.set(row);
     this.refused.clear(row);
-    if (!this.unsent.set(row)) return;
+    // A row that a sweep has left unsent has no place in a queue: what changes goes ahead of the sweep.
+    if (!this.unsent.set(row) && !this.swept.has(row)) return;
     if (last) this.halfOpen.note(row);
     else this.fresh.note(row);
   }

@@ -9,10 +9,11 @@
 // How long a rejoiner waits at the most is roles.ts' business; here nothing waits.
 
 import { ROW_WORDS, S_OWNER, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
-import { DIGEST_BUCKETS, ROWS_SCANNED_PER_BREATH, UNITS } from "../limits.ts";
+import { DIGEST_BUCKETS, UNITS } from "../limits.ts";
 import { bucketOf } from "./digest.ts";
 import { type Channel, CLASS_ROW, RECORD_CAUGHT_UP, RECORD_REJOIN } from "./frame.ts";
 import type { Journal } from "./journal.ts";
+import type { Pace } from "./pace.ts";
 import type { Pending } from "./pending.ts";
 import { hasBit, type Proof } from "./proof.ts";
 import { BUCKET_WORDS, type Sweeps } from "./sweep.ts";
@@ -50,6 +51,7 @@ export class Rejoin {
   private readonly journal: Journal;
   private readonly sweeps: Sweeps;
   private readonly proof: Proof;
+  private readonly pace: Pace;
   private readonly channel: Channel;
   private readonly listener: RejoinListener;
   private readonly peers: PeerRejoin[] = [];
@@ -58,11 +60,12 @@ export class Rejoin {
   private askAtMicros = 0;
 
   /** `first`: a drawn number, so that requests of earlier starts are not taken for ours. */
-  constructor(sessions: SessionTable, journal: Journal, sweeps: Sweeps, proof: Proof, channel: Channel, listener: RejoinListener, first: number) {
+  constructor(sessions: SessionTable, journal: Journal, sweeps: Sweeps, proof: Proof, pace: Pace, channel: Channel, listener: RejoinListener, first: number) {
     this.sessions = sessions;
     this.journal = journal;
     this.sweeps = sweeps;
     this.proof = proof;
+    this.pace = pace;
     this.channel = channel;
     this.listener = listener;
     this.number = first | 0;
@@ -155,7 +158,7 @@ export class Rejoin {
   /** The rejoiner's rows in the buckets that differ go back to it; it takes what is newer than its own. */
   private markSlice(peer: PeerRejoin, pending: Pending): void {
     const i = this.sessions.i;
-    const end = Math.min(peer.cursor + ROWS_SCANNED_PER_BREATH, this.sessions.capacity);
+    const end = Math.min(peer.cursor + this.pace.scans, this.sessions.capacity);
     for (let row = peer.cursor; row < end; row = (row + 1) | 0) {
       const at = row * ROW_WORDS;
       const kind = (i[at + S_STATE] as number) & 0xff;

@@ -23,6 +23,7 @@ import {
   RECORD_YIELD,
 } from "./frame.ts";
 import { type Journal, STAMP_MICROS } from "./journal.ts";
+import type { Pace } from "./pace.ts";
 import type { Pending } from "./pending.ts";
 import { DecodedRow, RowCodec, replicatedWords } from "./record.ts";
 import { ACKNOWLEDGE, REFUSE, type Replicas } from "./replicas.ts";
@@ -65,6 +66,7 @@ export class Replication {
   private readonly journal: Journal;
   private readonly replicas: Replicas;
   private readonly sweeps: Sweeps;
+  private readonly pace: Pace;
   private readonly channel: Channel;
   private readonly events: EventRing;
   private readonly members: Int32Array;
@@ -80,6 +82,7 @@ export class Replication {
     journal: Journal,
     replicas: Replicas,
     sweeps: Sweeps,
+    pace: Pace,
     channel: Channel,
     events: EventRing,
     tables: Pick<Tables, "members">,
@@ -88,6 +91,7 @@ export class Replication {
     this.journal = journal;
     this.replicas = replicas;
     this.sweeps = sweeps;
+    this.pace = pace;
     this.channel = channel;
     this.events = events;
     this.members = tables.members.i;
@@ -253,9 +257,11 @@ export class Replication {
     }
   }
 
-  /** Walks the bitmap: rows of sweeps, refused ones, and those whose hints were lost. Returns what is left of the budget. */
+  /** Walks the bitmap, as far as the pace allows: rows of sweeps, refused ones, and those whose hints were lost. Returns what is left of the budget. */
   private sendBacklog(pending: Pending, budget: number, nowMicros: number): number {
-    let left = budget;
+    if (this.pace.rows === 0) return budget;
+    let left = Math.min(budget, this.pace.rows);
+    const kept = (budget - left) | 0;
     for (let looked = 0; left > 0 && looked < ROWS_SENT_PER_BREATH * 4; looked = (looked + 1) | 0) {
       const row = pending.unsent.next();
       if (row < 0) break;
@@ -269,7 +275,7 @@ export class Replication {
       pending.halfOpenToo = !pending.foundOnWalk;
       pending.foundOnWalk = false;
     }
-    return left;
+    return (left + kept) | 0;
   }
 
   private isHalfOpen(row: number): boolean {

@@ -17,11 +17,12 @@ import { word } from "../fastpath/memory/layout.ts";
 import { MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
 import { OWNER_ADOPT, OWNER_ELSEWHERE } from "../fastpath/partner.ts";
 import { ROW_WORDS, S_OWNER, S_REPLICA, S_STATE, S_SWEEP, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
-import { DIGEST_BUCKETS, ROWS_SCANNED_PER_BREATH, UNITS } from "../limits.ts";
+import { DIGEST_BUCKETS, UNITS } from "../limits.ts";
 import { bucketOf } from "./digest.ts";
 import { heirOf } from "./estates.ts";
 import { type Channel, CLASS_SWEEP, RECORD_SWEEP_BEGIN, RECORD_SWEEP_DONE, RECORD_SWEEP_END } from "./frame.ts";
 import type { Journal } from "./journal.ts";
+import type { Pace } from "./pace.ts";
 import type { Pending } from "./pending.ts";
 import type { Dispositions, Replicas } from "./replicas.ts";
 
@@ -82,6 +83,7 @@ export class Sweeps {
   private readonly journal: Journal;
   private readonly replicas: Replicas;
   private readonly roles: Dispositions;
+  private readonly pace: Pace;
   private readonly channel: Channel;
   private readonly events: EventRing;
   private readonly members: Int32Array;
@@ -95,6 +97,7 @@ export class Sweeps {
     journal: Journal,
     replicas: Replicas,
     roles: Dispositions,
+    pace: Pace,
     channel: Channel,
     events: EventRing,
     tables: Pick<Tables, "members">,
@@ -104,6 +107,7 @@ export class Sweeps {
     this.journal = journal;
     this.replicas = replicas;
     this.roles = roles;
+    this.pace = pace;
     this.channel = channel;
     this.events = events;
     this.members = tables.members.i;
@@ -292,7 +296,7 @@ export class Sweeps {
    */
   private markSlice(unit: number, peer: PeerSweeps, pending: Pending, nowMillis: number): void {
     const i = this.sessions.i;
-    const end = Math.min(peer.cursor + ROWS_SCANNED_PER_BREATH, this.sessions.capacity);
+    const end = Math.min(peer.cursor + this.pace.scans, this.sessions.capacity);
     for (let row = peer.cursor; row < end; row = (row + 1) | 0) {
       const at = row * ROW_WORDS;
       const kind = (i[at + S_STATE] as number) & 0xff;
@@ -321,7 +325,7 @@ export class Sweeps {
 
   private forgetSlice(unit: number, peer: PeerSweeps): void {
     const i = this.sessions.i;
-    const end = Math.min(peer.forgetting + ROWS_SCANNED_PER_BREATH, this.sessions.capacity);
+    const end = Math.min(peer.forgetting + this.pace.scans, this.sessions.capacity);
     for (let row = peer.forgetting; row < end; row = (row + 1) | 0) {
       const replica = row * ROW_WORDS + S_REPLICA;
       if ((i[replica] as number) !== 0) i[replica] = (i[replica] as number) & ~(0x101 << unit);
@@ -331,7 +335,7 @@ export class Sweeps {
 
   private deleteSlice(unit: number, peer: PeerSweeps): void {
     const i = this.sessions.i;
-    const end = Math.min(peer.deleting + ROWS_SCANNED_PER_BREATH, this.sessions.capacity);
+    const end = Math.min(peer.deleting + this.pace.scans, this.sessions.capacity);
     for (let row = peer.deleting; row < end; row = (row + 1) | 0) {
       const at = row * ROW_WORDS;
       const kind = (i[at + S_STATE] as number) & 0xff;

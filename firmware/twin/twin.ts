@@ -10,7 +10,7 @@ import type { Tables } from "../fastpath/memory/tables.ts";
 import { type Admission, OWNER_ADOPT, OWNER_ELSEWHERE, type Partner } from "../fastpath/partner.ts";
 import type { SessionTable } from "../fastpath/sessions.ts";
 import { drop } from "../fastpath/verdicts.ts";
-import type { Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
+import type { Clock, Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
 import { TICK_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import { Exchange } from "./exchange.ts";
@@ -32,6 +32,7 @@ export interface TwinParts {
   readonly ports: readonly (Port | null)[];
   readonly packets: PacketMemory;
   readonly sealer: Sealer;
+  readonly clock: Clock;
   readonly entropy: Entropy;
   readonly tables: Tables;
   /** Filled: adopted, restored or empty. */
@@ -58,6 +59,7 @@ export class Twin implements Partner, RoleHooks {
   private readonly firstPackets: FirstPacketSetting;
   private readonly exposure: Exposure;
   private readonly takeovers: Takeovers;
+  private readonly clock: Clock;
   private nowMicros = 0;
   private readonly unit: number;
   private readonly isWire: boolean;
@@ -73,6 +75,7 @@ export class Twin implements Partner, RoleHooks {
     this.firstPackets = new FirstPacketSetting(plan.twin.firstPacket, tables.header.i);
     this.exposure = new Exposure(parts.sessions, tables.header.i, plan.twin.partition === "stop");
     this.takeovers = new Takeovers(events, tables);
+    this.clock = parts.clock;
     this.unit = plan.unit;
     this.isWire = plan.mode === "transparent";
     this.elsewhere = plan.twin.peers.filter((peer) => peer.site !== plan.site).map((peer) => peer.unit);
@@ -139,11 +142,15 @@ export class Twin implements Partner, RoleHooks {
     this.exposure.tick();
   }
 
-  /** Last: what changed goes out. True: there is more than one breath allowed, do not wait. */
-  flush(nowMicros: number): boolean {
-    this.exchange.flush(nowMicros);
-    this.membership.flush(nowMicros);
-    return this.exchange.busy;
+  /** Last: what changed goes out. `isPressed`: more packets wait on the data ports. True: there is more than one breath allowed, do not wait. */
+  flush(nowMicros: number, isPressed: boolean): boolean {
+    const { exchange, membership } = this;
+    const isMeasured = exchange.pace.begin(nowMicros, isPressed) && exchange.busy;
+    const from = isMeasured ? this.clock.nowMicros() : 0;
+    exchange.flush(nowMicros);
+    membership.flush(nowMicros);
+    if (isMeasured) exchange.pace.spent(this.clock.nowMicros() - from);
+    return exchange.busy;
   }
 
   /** Every unit of the other site is dead and succeeded here. One that is out of reach, or was never heard of, may live. */

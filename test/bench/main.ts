@@ -7,15 +7,17 @@ import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { DATAPLANE_NODE_FLAGS } from "../../firmware/node-flags.ts";
 import { JUDGE_MEASUREMENTS, type JudgeFigure, judgeTable } from "./judge.ts";
+import { SYNC_MEASUREMENTS, type SyncFigure, syncTable } from "./sync.ts";
 
 interface Bench {
-  readonly measurements: ReadonlyMap<string, () => Promise<unknown>>;
+  readonly measurements: ReadonlyMap<string, () => unknown>;
   /** The figures as lines for people. */
   readonly table: (figures: readonly unknown[]) => string;
 }
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ["judge", { measurements: JUDGE_MEASUREMENTS, table: (figures: readonly unknown[]) => judgeTable(figures as readonly JudgeFigure[]) }],
+  ["sync", { measurements: SYNC_MEASUREMENTS, table: (figures: readonly unknown[]) => syncTable(figures as readonly SyncFigure[]) }],
 ]);
 
 const { values, positionals } = parseArgs({

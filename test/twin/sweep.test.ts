@@ -2,6 +2,7 @@
 
 import { test } from "tap";
 import { ROW_WORDS, S_OWNER, S_SWEEP, S_VERSION, STATE_TOMBSTONE } from "../../firmware/fastpath/sessions.ts";
+import { BULK_PORTION_ROWS } from "../../firmware/limits.ts";
 import { RECORD_DIGEST, RECORD_ROW, RECORD_SWEEP_DONE, RECORD_SWEEP_END } from "../../firmware/twin/frame.ts";
 import { type Message, Unit, Wire } from "./units.ts";
 
@@ -53,6 +54,27 @@ test("who has been given everything is not behind, also when the link fails, unt
   wire.connect(a, b);
   t.ok(b.exchange.isBehind(A1), "a new association");
   t.ok(wire.until(2_000, () => !b.exchange.isBehind(A1)));
+});
+
+test("while packets wait a returned unit gets its rows in portions: changed ones go first, and it is behind until the last is there", async (t) => {
+  const { wire, a, b } = strangers(9);
+  const rows = Array.from({ length: 3_000 }, (_, k) => a.open(k + 1, 2));
+  wire.connect(a, b);
+  let millis = 0;
+  let early = 0;
+  let late = 0;
+  for (; b.exchange.isBehind(A1) && millis < 5_000; millis++) {
+    const row = rows[wire.random.below(rows.length)] as number;
+    if (millis % 10 === 0) a.sessions.changed(row);
+    if (a.exchange.pace.begin(wire.nowMicros, true)) a.exchange.pace.spent(100);
+    wire.run(2);
+    const copy = b.counterpart(a, row);
+    if (millis % 10 === 0 && (copy < 0 || b.word(copy, S_VERSION) !== a.word(row, S_VERSION))) late++;
+    if (!b.exchange.isBehind(A1) && b.live().length < rows.length) early++;
+  }
+  t.same({ early, late, behind: b.exchange.isBehind(A1) }, { early: 0, late: 0, behind: false });
+  t.ok(wire.until(2_000, () => proven(a, b)));
+  t.ok(millis > 3_000 / BULK_PORTION_ROWS, `portions: it took ${millis} breaths`);
 });
 
 test("a sweep's end deletes replicas that their owner does not have any more, and nothing else", async (t) => {
