@@ -34,6 +34,8 @@ export interface LabOptions {
   readonly heartbeatMillis?: number;
   /** Idle limits in milliseconds, where time is scaled so that a lab sees them. */
   readonly idleMillis?: Readonly<Record<string, number>>;
+  /** Rows of each unit's session table; the product's default when left out. */
+  readonly sessions?: number;
   /** MTU of zone three's port on both units, in bytes; 1,500 when left out. */
   readonly mtuBytesThree?: number;
 }
@@ -48,6 +50,7 @@ export function labConfiguration(options: LabOptions): object {
     sites: SITES,
     units: units.map((unit) => ({ site: siteOf(unit), index: indexOf(unit) })),
     mode: isTransparent ? "transparent" : "routed",
+    ...(options.sessions !== undefined && { sessions: options.sessions }),
     ports: { [PORT_THREE]: { mtuBytes: mtuBytesThree } },
     idleMillis,
     zones: LAB_ZONES.map((zone) => ({

@@ -67,6 +67,7 @@ export const PAIR_NAMES = [
   "unit-returns-upstream",
   "unit-returns-passive",
   "unit-returns-transparent",
+  "crowd-active-killed",
 ] as const;
 export type PairName = (typeof PAIR_NAMES)[number];
 

@@ -4,6 +4,7 @@ import type { Lab } from "../lab.ts";
 import type { Measured } from "../measured.ts";
 import type { AnyName } from "../result.ts";
 import type { Scenario } from "../scenarios.ts";
+import { CROWD_TABLE, crowdActiveKilled } from "./crowd.ts";
 import { BETWEEN_ROUTERS, DEPLOYMENTS, type Deployment, GATEWAY, PASSIVE, WIRES } from "./deployments.ts";
 import { activeKilled, ingressKilled, siteKilled, unitReturns } from "./killed.ts";
 import { allCut, oneCut } from "./links.ts";
@@ -43,4 +44,10 @@ export const PAIRS: readonly Scenario[] = [
   ...inEach("vm-moves", "A virtual machine moves to the other site in mid-transfer", [GATEWAY, PASSIVE], machineMoves),
   ...inEach("site-drained", "Site A is drained and resumed by an operator's orders", DEPLOYMENTS, siteDrained),
   ...inEach("unit-returns", "A killed unit returns empty, is given everything under traffic, and takes over as ordered", DEPLOYMENTS, unitReturns),
+  {
+    name: "crowd-active-killed",
+    sentence: "The unit that owns 262,144 sessions is killed; afterwards each of them carries a packet both ways.",
+    options: { ...GATEWAY.options, sessions: CROWD_TABLE },
+    run: crowdActiveKilled,
+  },
 ];
