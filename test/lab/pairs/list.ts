@@ -4,7 +4,7 @@ import type { Lab } from "../lab.ts";
 import type { Measured } from "../measured.ts";
 import type { AnyName } from "../result.ts";
 import type { Scenario } from "../scenarios.ts";
-import { CROWD_TABLE, crowdActiveKilled } from "./crowd.ts";
+import { CROWD_HEARTBEAT_MILLIS, CROWD_TABLE, crowdActiveKilled } from "./crowd.ts";
 import { BETWEEN_ROUTERS, DEPLOYMENTS, type Deployment, GATEWAY, PASSIVE, WIRES } from "./deployments.ts";
 import { activeKilled, ingressKilled, siteKilled, unitReturns } from "./killed.ts";
 import { allCut, oneCut } from "./links.ts";
@@ -47,7 +47,7 @@ export const PAIRS: readonly Scenario[] = [
   {
     name: "crowd-active-killed",
     sentence: "The unit that owns 262,144 sessions is killed; afterwards each of them carries a packet both ways.",
-    options: { ...GATEWAY.options, sessions: CROWD_TABLE },
+    options: { ...GATEWAY.options, sessions: CROWD_TABLE, heartbeatMillis: CROWD_HEARTBEAT_MILLIS },
     run: crowdActiveKilled,
   },
 ];

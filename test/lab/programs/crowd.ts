@@ -33,7 +33,8 @@ const UNDER_WAY_MOST = 2_000;
 /** Per round of the loop and port; a veth's ring holds 256 frames. */
 const BURST = 48;
 const AGAIN_MILLIS = 300;
-const TRIES_MOST = 60;
+/** Nobody gets through any more: what is missing then is lost. */
+const LOST_MILLIS = 15_000;
 
 const SYN = 0x02;
 const SYN_ACK = 0x12;
@@ -200,24 +201,25 @@ function flush(): void {
 async function run(which: number): Promise<{ done: number; again: number }> {
   [phase, done] = [which, 0];
   const finished = which === OPENING ? OPEN : which;
-  let [cursor, sent, again, passes, movedAt] = [0, 0, 0, 0, performance.now()];
-  while (done < SESSIONS && passes < TRIES_MOST) {
+  // `fresh`: the first session that nothing was sent for yet; `sent`: packets of this pass that may still arrive, and all that have.
+  let [cursor, fresh, sent, again, movedAt, restartedAt] = [0, 0, 0, 0, performance.now(), 0];
+  while (done < SESSIONS && performance.now() - movedAt < LOST_MILLIS) {
     const before = done;
     receive();
-    for (let k = 0; k < BURST && cursor < SESSIONS && sent - done < UNDER_WAY_MOST; k++) {
-      if (stages[cursor] !== finished) {
-        if (!push(cursor)) break;
-        if (passes > 0) again++;
-        sent++;
-      }
+    for (let k = 0; k < BURST && sent - done < UNDER_WAY_MOST; k++) {
+      while (cursor < SESSIONS && stages[cursor] === finished) cursor++;
+      if (cursor === SESSIONS || !push(cursor)) break;
+      if (cursor < fresh) again++;
       cursor++;
+      fresh = Math.max(fresh, cursor);
+      sent++;
     }
     flush();
-    if (done > before) movedAt = performance.now();
-    if (performance.now() - movedAt > AGAIN_MILLIS) {
+    const now = performance.now();
+    if (done > before) movedAt = now;
+    if (now - Math.max(movedAt, restartedAt) > AGAIN_MILLIS) {
       // Nothing moves any more: what is not accounted was lost, and goes again.
-      [cursor, sent, movedAt] = [0, done, performance.now()];
-      passes++;
+      [cursor, sent, restartedAt] = [0, done, now];
     }
     await pause(0);
   }
