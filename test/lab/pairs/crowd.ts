@@ -15,7 +15,7 @@ import { pairAt } from "./traffic.ts";
 export const CROWD = 262_144;
 /** Rows per unit: the crowd, and room for what ends and begins. */
 export const CROWD_TABLE = 524_288;
-/** The table of a unit that rejoins, and of the store's checkpoints, keep two cores busy for longer than a pair of quiet units does. */
+/** A unit that two busy cores do not run for half the detection time rejoins, rightly, and with this many sessions that keeps them busier still. */
 export const CROWD_HEARTBEAT_MILLIS = 100;
 const TAKEOVER_LIMIT_MILLIS = 5_000;
 /** Checkpoints of four units share this machine, too. */
