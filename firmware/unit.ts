@@ -82,7 +82,7 @@ export class Dataplane {
   private wasForwarding = false;
   private wasPassive = false;
   /** Two that were active at once both said where the gateways are; the one that stays says it again. */
-  private matesYielded = 0;
+  private rivalsYielded = 0;
 
   /**
    * `incarnation`: number for tables that start empty; must be above any that this unit's peers have seen. Adopts the rows
@@ -174,7 +174,7 @@ export class Dataplane {
     this.monitor.tick(Math.floor(nowMicros / 1_000));
     if (twin !== null) {
       twin.tick(nowMicros);
-      if (twin.mayForward !== this.wasForwarding || twin.isPassive !== this.wasPassive || twin.matesYielded !== this.matesYielded) this.standingChanged(twin);
+      if (twin.mayForward !== this.wasForwarding || twin.isPassive !== this.wasPassive || twin.rivalsYielded !== this.rivalsYielded) this.standingChanged(twin);
       if (twin.flush(nowMicros, moved >= BATCH)) moved++;
     }
     engine.flush();
@@ -207,7 +207,7 @@ export class Dataplane {
   private standingChanged(twin: Twin): void {
     this.wasForwarding = twin.mayForward;
     this.wasPassive = twin.isPassive;
-    this.matesYielded = twin.matesYielded;
+    this.rivalsYielded = twin.rivalsYielded;
     this.engine.neighbours.silent = !twin.mayForward;
     this.engine.neighbours.answersGateway = !twin.isPassive;
     if (twin.mayForward) this.engine.takeOver();

@@ -118,7 +118,7 @@ export class Census {
 
   private take(unit: number, role: number, flags: number, term: number): void {
     if (role !== this.roles[unit] || term !== this.terms[unit]) this.news = (this.news + 1) | 0;
-    if (this.mates[unit] === 1 && this.roles[unit] === ROLE_ACTIVE && role !== ROLE_ACTIVE) this.matesYielded = (this.matesYielded + 1) | 0;
+    if (this.mates[unit] === 1 && this.roles[unit] === ROLE_ACTIVE && role !== ROLE_ACTIVE) this.rivalsYielded = (this.rivalsYielded + 1) | 0;
     this.roles[unit] = role;
     this.flags[unit] = flags;
     this.terms[unit] = term;
@@ -132,8 +132,8 @@ export class Census {
     return this.mates[unit] === 1;
   }
 
-  /** How often a mate that was active is so no more. */
-  matesYielded = 0;
+  /** How often a mate that was active, or the other site that answered for the gateways, does so no more. */
+  rivalsYielded = 0;
 
   /** This unit's site has no other unit. */
   get isAlone(): boolean {

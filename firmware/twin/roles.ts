@@ -250,9 +250,9 @@ export class Roles implements Standing {
     return this.census.twinActive();
   }
 
-  /** Grows whenever a mate that was active is so no more. */
-  get matesYielded(): number {
-    return this.census.matesYielded;
+  /** Grows whenever a mate that was active, or the other site that answered for the gateways, does so no more. */
+  get rivalsYielded(): number {
+    return this.census.rivalsYielded;
   }
 
   /** A unit's owner word in its current incarnation; 0 = never heard of. */
@@ -325,10 +325,15 @@ export class Roles implements Standing {
     this.members[unit * MEMBER_WORDS + M_HEALTH] = this.census.healthOf(unit);
     this.members[unit * MEMBER_WORDS + M_PRIORITY] = this.census.priorityOf(unit);
     if (bodyBytes >= HEARTBEAT_BYTES) this.hearExposure(unit * MEMBER_WORDS, view, body);
-    if (bodyBytes >= HEARTBEAT_BYTES && this.sites.hear(view.getUint32(body + B_SITE_TERM), view.getUint8(body + B_PASSIVE))) this.isNews = true;
+    if (bodyBytes >= HEARTBEAT_BYTES) this.hearSites(unit, view.getUint32(body + B_SITE_TERM), view.getUint8(body + B_PASSIVE));
     if (news === this.census.news && !isLater) return;
     this.tell(unit);
     this.owners.recompute();
+  }
+
+  private hearSites(unit: number, term: number, passive: number): void {
+    if (this.sites.hear(term, passive)) this.isNews = true;
+    if (!this.census.isMate(unit) && this.sites.yields(unit, passive)) this.census.rivalsYielded = (this.census.rivalsYielded + 1) | 0;
   }
 
   write(view: DataView, body: number): void {

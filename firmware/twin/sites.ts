@@ -9,6 +9,7 @@
 // stand by itself, to take over from a site that is dead, or to stop standing by. So both sites are never told to stand by.
 
 import { headerWord, type TableView } from "../fastpath/memory/tables.ts";
+import { UNITS } from "../limits.ts";
 
 const H_PASSIVE = headerWord("passiveSites");
 const H_SITE_TERM = headerWord("siteTerm");
@@ -29,6 +30,8 @@ export class Sites {
   passive: number;
   term: number;
   private readonly own: number;
+  /** By unit of the other site: 1 = it said that its site answers for the gateways. */
+  private readonly answering = new Uint8Array(UNITS);
   private readonly isPaired: boolean;
   private readonly header: Int32Array;
 
@@ -63,6 +66,17 @@ export class Sites {
     if (term < this.term || (term === this.term && passive >= this.passive) || passive >= BOTH) return false;
     this.believe(term, passive);
     return true;
+  }
+
+  /**
+   * A unit of the other site says which sites stand by. True when its site answered for the gateways until now, and so does this one:
+   * switches may have learnt that they are there.
+   */
+  yields(unit: number, passive: number): boolean {
+    const standsBy = (passive & ~this.own) !== 0;
+    const was = this.answering[unit] as number;
+    this.answering[unit] = standsBy ? 0 : 1;
+    return standsBy && was === 1 && !this.isPassive;
   }
 
   /** The other site goes on, this one stands by. */

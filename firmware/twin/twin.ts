@@ -198,8 +198,8 @@ export class Twin implements Partner, RoleHooks {
     roles.holds = this.firstPackets.saysHolds;
   }
 
-  get matesYielded(): number {
-    return this.membership.roles.matesYielded;
+  get rivalsYielded(): number {
+    return this.membership.roles.rivalsYielded;
   }
 
   get isPassive(): boolean {

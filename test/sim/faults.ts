@@ -40,6 +40,8 @@ export const FAULT_KINDS = [
   "reopen",
   "mirrored",
   "move-host",
+  "crash-rejoin",
+  "crash-grant",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -48,11 +50,15 @@ export const LONE_KINDS: readonly FaultKind[] = ["data-noise", "crash-keep", "cr
 
 /** Those that need two units at a site, a stretched LAN, or a site that stands by. */
 const PAIR_KINDS: readonly FaultKind[] = ["site-twin-cut", "site-cut", "switchover", "crash-handover"];
-const ROUTED_KINDS: readonly FaultKind[] = ["move-user", "move-host"];
+const ROUTED_KINDS: readonly FaultKind[] = ["move-user", "move-host", "crash-grant"];
 const PASSIVE_KINDS: readonly FaultKind[] = ["switch-site", "drain-site"];
 
 /** Can this happen in such a picture? */
-export function fits(kind: FaultKind, picture: { readonly pairs?: boolean; readonly mode?: string; readonly deployment?: string }): boolean {
+export function fits(
+  kind: FaultKind,
+  picture: { readonly pairs?: boolean; readonly mode?: string; readonly deployment?: string; readonly follow?: string },
+): boolean {
+  if (kind === "crash-grant" && picture.follow === "never") return false;
   if (PAIR_KINDS.includes(kind)) return picture.pairs === true;
   if (ROUTED_KINDS.includes(kind)) return picture.mode !== "transparent";
   return !PASSIVE_KINDS.includes(kind) || picture.deployment === "active/passive";
@@ -93,7 +99,8 @@ function durationOf(kind: FaultKind, random: Random): number {
   if (kind === "stall") return detection * 0.5 * 40 ** random.fraction();
   if (kind === "crash-keep" || kind === "crash-torn") return random.between(20, 500);
   if (kind === "crash-lose" || kind === "incarnation-lost") return random.between(50, 3_000);
-  if (kind === "crash-sweep" || kind === "crash-handover" || kind === "upgrade" || kind === "commit") return random.between(20, 800);
+  if (kind === "crash-rejoin" || kind === "crash-grant" || kind === "crash-sweep" || kind === "crash-handover" || kind === "upgrade" || kind === "commit")
+    return random.between(20, 800);
   return 20 * 150 ** random.fraction();
 }
 

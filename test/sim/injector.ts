@@ -9,7 +9,7 @@ import {
   ORDER_SWITCHOVER_SITE,
   ORDER_SWITCHOVER_UNIT,
 } from "../../firmware/fastpath/memory/orders.ts";
-import { headerWord, MEMBERS } from "../../firmware/fastpath/memory/tables.ts";
+import { counterRow, headerWord, MEMBERS } from "../../firmware/fastpath/memory/tables.ts";
 import { KEY_WORDS, ROW_WORDS, S_GENERATION, S_KEY, S_VERSION, STATE_TOMBSTONE } from "../../firmware/fastpath/sessions.ts";
 import { PORT_DOWN, PORT_GONE, PORT_UP } from "../../firmware/hal/contracts.ts";
 import type { LaneFaults } from "../../firmware/hal/sim/lane.ts";
@@ -18,7 +18,7 @@ import type { Random } from "../../firmware/hal/sim/random.ts";
 import { describeFault, type Fault, type FaultKind } from "./faults.ts";
 import { rowsOf, wordOf } from "./invariants.ts";
 import { ETHERNET_BYTES, ETHERTYPE_TWIN, put16, u16 } from "./packets.ts";
-import { addressesOf, MIRRORED_PORTS, type Picture } from "./picture.ts";
+import { MIRRORED_PORTS, type Picture } from "./picture.ts";
 import type { Attachment } from "./segment.ts";
 import { download, exchange, sendStraySegment } from "./services.ts";
 import { isWhole, type SimUnit } from "./unit.ts";
@@ -28,6 +28,12 @@ const REMEMBERED = 128;
 /** So many that one is left when another dies at that very moment. */
 const WITNESSES_LEAST = 2;
 const MINUTES_AWAY = 1_000;
+/** How often, and for how long, it is looked whether what a crash waits for has begun; and how long that lasts at the most. */
+const LOOK_MICROS = 150;
+const WAIT_MICROS = 1_500_000;
+const SWEEP_MICROS = 10_000;
+const REJOIN_MICROS = 30_000;
+const GRANT_MICROS = 3_000;
 
 export class FaultInjector {
   readonly picture: Picture;
@@ -220,7 +226,7 @@ export class FaultInjector {
     for (let k = 0; k < count; k++) {
       const client = clients[k % clients.length] as typeof service1;
       world.schedule.after((k * fault.lastsMillis * 1_000) / count, () => {
-        if (!this.over) exchange(client, addressesOf(true).service3, { localPort: 1_024 + ((fault.detail + k) % 30_000), bytes: 8 });
+        if (!this.over) exchange(client, this.picture.addresses(true).service3, { localPort: 1_024 + ((fault.detail + k) % 30_000), bytes: 8 });
       });
     }
   }
@@ -262,16 +268,20 @@ export class FaultInjector {
     });
   }
 
-  /** Waits for `when` to hold, then kills the unit; its memory goes too in one case of two. */
-  crashWhen(fault: Fault, unit: SimUnit, when: () => boolean): void {
-    const { schedule } = this.picture.world;
-    const until = schedule.nowMicros + 1_500_000;
-    const look = () => {
-      if (this.over || !unit.isRunning) return;
-      if (when()) this.crash(fault, unit, fault.detail % 2 === 0);
-      else if (schedule.nowMicros < until) schedule.after(150, look);
-    };
-    look();
+  /** A sweep of this unit's to some peer is begun; it dies at once, or somewhere in the middle; its memory goes too in one case of two. */
+  crashInSweep(fault: Fault, unit: SimUnit): void {
+    const draw = this.random.fork(`sweep ${fault.detail}`);
+    const waitMicros = draw.chance(0.5) ? 0 : draw.below(SWEEP_MICROS);
+    // Something to sweep: the twin cable is out for longer than detection, and in again.
+    this.cut({ ...fault, lastsMillis: 150 }, [twinCable(unit)], 3);
+    this.whenever(
+      () => isSweeping(unit),
+      () => {
+        this.picture.world.schedule.after(waitMicros, () => {
+          if (!this.over) this.crash(fault, unit, fault.detail % 2 === 0);
+        });
+      },
+    );
   }
 
   /** A switchover is ordered, and one of the two dies while it is under way. */
@@ -283,6 +293,59 @@ export class FaultInjector {
     this.picture.world.schedule.after(draw.below(60_000), () => {
       if (!this.over) this.crash(fault, draw.chance(0.5) ? active : mate, draw.chance(0.5));
     });
+  }
+
+  /** Its dataplane starts again, and it, or a peer that tells it what it missed, dies while it rejoins. */
+  crashInRejoin(fault: Fault, unit: SimUnit): void {
+    if (!unit.isRunning) return;
+    const draw = this.random.fork(`rejoin ${fault.detail}`);
+    const peer = draw.pick(this.picture.units.filter((other) => other !== unit));
+    const losesMemory = draw.chance(0.5);
+    const waitMicros = draw.below(REJOIN_MICROS);
+    this.crash({ ...fault, lastsMillis: draw.between(5, 300) }, unit, losesMemory);
+    this.whenever(
+      () => unit.isRunning,
+      () => {
+        if (this.over) return;
+        this.picture.world.schedule.after(waitMicros, () => {
+          if (!this.over) this.crash(fault, draw.chance(0.5) ? unit : peer, draw.chance(0.5));
+        });
+      },
+    );
+  }
+
+  /** A host moves, its sessions follow it, and the one that grants them or the one that is granted them dies at that moment. */
+  crashInGrant(fault: Fault): void {
+    const { picture } = this;
+    const draw = this.random.fork(`grant ${fault.detail}`);
+    const before = picture.units.map(grantsGiven);
+    const isLate = draw.chance(0.5);
+    const waitMicros = draw.below(GRANT_MICROS);
+    if (draw.chance(0.5)) picture.moveService1();
+    else picture.moveUser(draw.chance(0.5) ? "A" : "B");
+    this.whenever(
+      () => picture.units.some((unit, k) => grantsGiven(unit) > (before[k] as number)),
+      () => {
+        const giver = picture.units.find((unit, k) => grantsGiven(unit) > (before[k] as number)) as SimUnit;
+        const takers = picture.units.filter(({ plan, isActive }) => plan.site !== giver.plan.site && isActive);
+        const struck = draw.chance(0.5) || takers.length === 0 ? giver : (takers[0] as SimUnit);
+        picture.world.schedule.after(isLate ? waitMicros : 0, () => {
+          if (!this.over) this.crash(fault, struck, draw.chance(0.5));
+        });
+      },
+    );
+  }
+
+  /** Calls `then` once `holds` does; gives up after a while. */
+  private whenever(holds: () => boolean, then: () => void): void {
+    const { schedule } = this.picture.world;
+    const until = schedule.nowMicros + WAIT_MICROS;
+    const look = () => {
+      if (this.over) return;
+      if (holds()) then();
+      else if (schedule.nowMicros < until) schedule.after(LOOK_MICROS, look);
+    };
+    look();
   }
 
   /** Restarts into another firmware: the version before, or the present one again. The layout of its tables is another one too. */
@@ -331,7 +394,7 @@ export class FaultInjector {
       world.schedule.after((k * lastsMicros) / count, () => {
         if (this.over) return;
         const isForth = draw.chance(0.5);
-        const to = addressesOf(true)[isForth ? "service3" : "service1"];
+        const to = this.picture.addresses(true)[isForth ? "service3" : "service1"];
         sendStraySegment(isForth ? service1 : service3, to, 1_024 + draw.below(60_000), 1_024 + draw.below(60_000), 16, draw.word(), draw.word());
       });
     }
@@ -342,7 +405,7 @@ export class FaultInjector {
     const draw = this.random.fork(`reopen ${fault.detail}`);
     const { service1, world } = this.picture;
     this.noise({ ...fault, detail: fault.detail ^ 1 }, this.picture.twin.attachments, 0);
-    const server = addressesOf(draw.chance(0.5)).service3;
+    const server = this.picture.addresses(draw.chance(0.5)).service3;
     const localPort = draw.between(61_000, 64_000);
     const again = (left: number) => {
       if (this.over || left === 0) return;
@@ -359,7 +422,7 @@ export class FaultInjector {
   mirrored(fault: Fault): void {
     const draw = this.random.fork(`mirrored ${fault.detail}`);
     const { service1, service3, world } = this.picture;
-    const { service1: one, service3: three } = addressesOf(draw.chance(0.5));
+    const { service1: one, service3: three } = this.picture.addresses(draw.chance(0.5));
     const [first, last] = MIRRORED_PORTS;
     for (let port = first; port <= last; port++) {
       const at = draw.below(Math.min(fault.lastsMillis, 500) * 1_000);
@@ -370,6 +433,7 @@ export class FaultInjector {
 }
 
 const SERIAL_LOW = headerWord("serialLow");
+const GRANTS_GIVEN = counterRow("grants-given");
 const SWEEPING = word(MEMBERS, "sweeping");
 
 /** A sweep to some peer is under way. */
@@ -378,6 +442,10 @@ function isSweeping({ tables }: SimUnit): boolean {
   const { i, strideWords } = tables.members;
   for (let at = SWEEPING; at < i.length; at += strideWords) if (i[at] === 1) return true;
   return false;
+}
+
+function grantsGiven({ tables }: SimUnit): number {
+  return tables?.counters.f[GRANTS_GIVEN] ?? 0;
 }
 
 const twinCable = (unit: SimUnit): Attachment => unit.attachments.at(-1) as Attachment;
@@ -412,11 +480,9 @@ const BEGIN: Readonly<Record<FaultKind, (injector: FaultInjector, fault: Fault, 
   drain: (injector, fault, unit) => injector.order(fault, unit, ORDER_DRAIN_UNIT, ORDER_RESUME_UNIT),
   "switch-site": (injector, fault, unit) => injector.order(fault, unit, ORDER_SWITCHOVER_SITE, 0),
   "drain-site": (injector, fault, unit) => injector.order(fault, unit, ORDER_DRAIN_SITE, ORDER_RESUME_SITE),
-  "crash-sweep": (injector, fault, unit) => {
-    // Something to sweep: the twin cable is out for longer than detection, and in again.
-    injector.cut({ ...fault, lastsMillis: 150 }, [twinCable(unit)], 3);
-    injector.crashWhen(fault, unit, () => isSweeping(unit));
-  },
+  "crash-sweep": (injector, fault, unit) => injector.crashInSweep(fault, unit),
+  "crash-rejoin": (injector, fault, unit) => injector.crashInRejoin(fault, unit),
+  "crash-grant": (injector, fault) => injector.crashInGrant(fault),
   "crash-handover": (injector, fault, unit) => injector.crashInHandover(fault, unit),
   "incarnation-lost": (injector, fault, unit) => injector.loseIncarnation(fault, unit),
   wrap: (injector, _fault, unit) => injector.wrap(unit),

@@ -44,7 +44,11 @@ export function tellSeed(seed: number, telling: Telling): Outcome {
 
 function describe({ seed, settings, faults }: Story, result: SimulationResult, tookMillis: number): string {
   const { hash, transfers, exchanges, answered, excused, packets, virtualMillis } = result;
-  const picture = [`${settings.pairs === true ? 4 : 2} units`, settings.mode, ...(settings.deployment === "active/passive" ? ["B stands by"] : [])];
+  const picture = [
+    `${settings.pairs === true ? 4 : 2} units`,
+    settings.upstream === true ? "upstream" : settings.mode,
+    ...(settings.deployment === "active/passive" ? ["B stands by"] : []),
+  ];
   const work = [`${faults.length} faults`, `${transfers} transfers (${excused} excused)`, `${answered}/${exchanges} answers`, `${packets} packets`];
   const time = `${Math.round(virtualMillis / 1_000)} s in ${(tookMillis / 1_000).toFixed(1)}`;
   return `seed ${seed} held: ${[...picture, ...work, time].join(", ")}, trace ${hash}`;

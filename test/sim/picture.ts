@@ -4,6 +4,8 @@
 //
 //   routed:       a-one ═DCI═ b-one     a-three ═DCI═ b-three     twin
 //   transparent:  service1 and service3 have a leg on each site's wire; requests take A's, replies B's
+//   upstream:     user, service1 ─ wan ─ north router ─ site's zone one ─ unit ─ zone three ─ south router ─ lan ─ service3; routers and
+//                 zones are each site's own, nothing is stretched, and a host's route says which site its packets take
 
 import { board } from "../../board/lab.ts";
 import { SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
@@ -14,7 +16,7 @@ import { buildPlan } from "../../firmware/manager/config/plan.ts";
 import type { Plan } from "../../firmware/plan.ts";
 import { FieldList } from "../../firmware/twin/fields.ts";
 import type { LinkTrial } from "../../firmware/twin/link.ts";
-import { LAB_ZONES, otherSite, ROUTER, SERVICE1, SERVICE3, SITES, type SiteName, USER, WIRE, ZONE_ONE, ZONE_THREE } from "../lab/picture.ts";
+import { LAB_ZONES, otherSite, ROUTER, SERVICE1, SERVICE3, SITES, type SiteName, UPSTREAM, USER, WIRE, ZONE_ONE, ZONE_THREE } from "../lab/picture.ts";
 import type { Host } from "./host.ts";
 import { type Address, address, macNumber } from "./packets.ts";
 import { type Attachment, gatewayFilter, type Interconnect, interconnect, type Segment } from "./segment.ts";
@@ -27,6 +29,8 @@ export interface PictureOptions {
   /** Two units at each site, A1 A2 B1 B2, instead of A1 and B1. */
   readonly pairs?: boolean;
   readonly mode?: "routed" | "transparent";
+  /** Routed, between upstream routers: nothing is stretched. */
+  readonly upstream?: boolean;
   readonly twin?: boolean;
   /** Active/passive: A is active first, and the DCI lets the gateways' addresses pass. */
   readonly deployment?: "active/active" | "active/passive";
@@ -36,6 +40,9 @@ export interface PictureOptions {
   readonly previous?: readonly string[];
   readonly partition?: "stop" | "local";
   readonly firstPacket?: "query" | "hold" | "none";
+  /** When sessions move with their packets to the other site, and after how many. */
+  readonly follow?: "never" | "both-directions" | "originator";
+  readonly followPackets?: number;
   /** Rows of each unit's session table; a power of two from 1,024. */
   readonly sessions?: number;
   /** One way between the sites. */
@@ -59,6 +66,8 @@ export const BYTES_PER_MICRO = 125;
 /** The version before had no highest acknowledgements in a row. */
 const PREVIOUS_FIELDS = new FieldList({ ...SESSIONS, fields: SESSIONS.fields.filter(({ name }) => name !== "originatorAcked" && name !== "responderAcked") });
 const SECRET = "5a".repeat(32);
+/** Between upstream routers service1 is the user's neighbour. */
+const UPSTREAM_SERVICE1 = { address4: "10.9.0.20", address6: "fd00:9::20" };
 const HOST_MACS = { service1: "02:aa:01:00:00:10", service3: "02:aa:03:00:00:10", user: "02:aa:09:00:00:10", inner: "02:aa:09:00:00:01" };
 
 export class Picture {
@@ -91,11 +100,12 @@ export class Picture {
       this.twinLink = interconnect("twin-link", this.twin, this.twinB, options.distanceMicros ?? 100, () => true);
     }
     for (const site of SITES) for (const zone of LAB_ZONES) world.addSegment(segmentName(site, zone.name));
-    if (!transparent) this.joinSites();
+    if (!transparent && options.upstream !== true) this.joinSites();
     this.units = unitsOf(options).map((name) => this.addUnit(name));
     this.service1 = world.addHost("service1");
     this.service3 = world.addHost("service3");
     if (transparent) this.plugWires();
+    else if (options.upstream === true) this.user = this.plugUpstream();
     else {
       this.plugRouted();
       this.user = this.addUser();
@@ -124,6 +134,10 @@ export class Picture {
   moveUser(site: SiteName): void {
     this.world.note(`the user's path moves to site ${site}`);
     this.userSite = site;
+    if (this.options.upstream === true) {
+      this.lead(this.user as Host, UPSTREAM.wan[site]);
+      return;
+    }
     for (const [k, name] of SITES.entries()) this.setCut(this.routerLegs[k] as Interconnect, name !== site);
     this.world.segment("router-leg").forget();
     this.world.host("router").announce();
@@ -180,12 +194,19 @@ export class Picture {
     return { fields: PREVIOUS_FIELDS };
   }
 
-  /** service1 moves to the other site, as a virtual machine does: same addresses, another switch, an announcement. */
+  /**
+   * service1 moves to the other site, as a virtual machine does: same addresses, another switch, an announcement. Between upstream
+   * routers its packets take the other site's.
+   */
   moveService1(): void {
     const nic = this.service1.interfaces[0]?.nic as Nic;
     const [from, to] = this.service1Site === "A" ? (["A", "B"] as const) : (["B", "A"] as const);
     this.world.note(`service1 moves to site ${to}`);
     this.service1Site = to;
+    if (this.options.upstream === true) {
+      this.lead(this.service1, UPSTREAM.wan[to]);
+      return;
+    }
     const old = this.world.segment(segmentName(from, "one"));
     old.detach(old.attachment(nic.name));
     const attachment = this.world.segment(segmentName(to, "one")).attach(nic);
@@ -232,6 +253,49 @@ export class Picture {
     user.route("0.0.0.0/0", ROUTER.inner4);
     user.route("::/0", ROUTER.inner6);
     return user;
+  }
+
+  /** Routers north and south of each site, and the networks behind them. Returns the user. */
+  private plugUpstream(): Host {
+    const { world } = this;
+    const [wan, lan] = [world.addSegment("wan"), world.addSegment("lan")];
+    for (const [k, site] of SITES.entries()) {
+      const letter = site.toLowerCase();
+      const leg = (side: number, place: number) => Uint8Array.of(0x02, 0xaa, 0x0a, side, place, k + 1);
+      const north = world.addHost(`north-${letter}`);
+      north.addInterface(world.segment(segmentName(site, "one")), leg(1, 0), [`${UPSTREAM.north4}/24`, `${UPSTREAM.north6}/64`]);
+      north.addInterface(wan, leg(1, 1), [`${UPSTREAM.wan[site].address4}/24`, `${UPSTREAM.wan[site].address6}/64`]);
+      north.route(UPSTREAM.service3.prefix4, ZONE_ONE.site[site].address4);
+      north.route(UPSTREAM.service3.prefix6, ZONE_ONE.site[site].address6);
+      const south = world.addHost(`south-${letter}`);
+      south.addInterface(world.segment(segmentName(site, "three")), leg(3, 0), [`${UPSTREAM.south4}/24`, `${UPSTREAM.south6}/64`]);
+      south.addInterface(lan, leg(3, 1), [`${UPSTREAM.lan[site].address4}/24`, `${UPSTREAM.lan[site].address6}/64`]);
+      south.route(USER.prefix4, ZONE_THREE.site[site].address4);
+      south.route(USER.prefix6, ZONE_THREE.site[site].address6);
+      north.forwards = true;
+      south.forwards = true;
+    }
+    const user = world.addHost("user");
+    user.addInterface(wan, mac(HOST_MACS.user), [`${USER.address4}/24`, `${USER.address6}/64`]);
+    this.service1.addInterface(wan, mac(HOST_MACS.service1), [`${UPSTREAM_SERVICE1.address4}/24`, `${UPSTREAM_SERVICE1.address6}/64`]);
+    this.service3.addInterface(lan, mac(HOST_MACS.service3), [`${UPSTREAM.service3.address4}/24`, `${UPSTREAM.service3.address6}/64`]);
+    this.lead(user, UPSTREAM.wan.A);
+    this.lead(this.service1, UPSTREAM.wan.A);
+    this.lead(this.service3, UPSTREAM.lan.B);
+    return user;
+  }
+
+  /** What the host sends takes this router from now on, as when a routing protocol has converged. */
+  private lead(host: Host, router: { readonly address4: string; readonly address6: string }): void {
+    host.route("0.0.0.0/0", router.address4);
+    host.route("::/0", router.address6);
+  }
+
+  /** service1's, service3's and the user's addresses of a family. */
+  addresses(v4: boolean): ReturnType<typeof addressesOf> {
+    if (this.options.upstream !== true) return addressesOf(v4);
+    const pick = (who: { address4: string; address6: string }) => address(v4 ? who.address4 : who.address6);
+    return { service1: pick(UPSTREAM_SERVICE1), service3: pick(UPSTREAM.service3), user: pick(USER) };
   }
 
   private plugWires(): void {
@@ -290,11 +354,15 @@ function mac(text: string): Uint8Array {
 /** The plan of a unit, from a configuration as an operator would write it. */
 export function planOf(name: string, options: PictureOptions): Plan {
   const routed = options.mode !== "transparent";
+  const upstream = options.upstream === true;
   const zones = LAB_ZONES.map((zone) => ({
     name: zone.name,
     port: zone.device,
+    ...(routed &&
+      !upstream && {
+        gateway: { mac: zone.gatewayMac, addresses: [`${zone.gateway4}/24`, `${zone.gateway6}/64`] },
+      }),
     ...(routed && {
-      gateway: { mac: zone.gatewayMac, addresses: [`${zone.gateway4}/24`, `${zone.gateway6}/64`] },
       sites: Object.fromEntries(
         SITES.map((site) => [site, { mac: zone.site[site].mac, addresses: [`${zone.site[site].address4}/24`, `${zone.site[site].address6}/64`] }]),
       ),
@@ -303,6 +371,12 @@ export function planOf(name: string, options: PictureOptions): Plan {
   const routes = [
     { prefix: USER.prefix4, via: ROUTER.address4, zone: "one" },
     { prefix: USER.prefix6, via: ROUTER.address6, zone: "one" },
+    ...(upstream
+      ? [
+          { prefix: UPSTREAM.service3.prefix4, via: UPSTREAM.south4, zone: "three" },
+          { prefix: UPSTREAM.service3.prefix6, via: UPSTREAM.south6, zone: "three" },
+        ]
+      : []),
   ];
   const configuration = {
     system: { name: "simulator" },
@@ -323,10 +397,12 @@ export function planOf(name: string, options: PictureOptions): Plan {
       partition: options.partition ?? "stop",
       deployment: options.deployment ?? "active/active",
       firstPacket: options.firstPacket ?? "query",
+      ...(options.follow !== undefined && { follow: options.follow }),
+      ...(options.followPackets !== undefined && { followPackets: options.followPackets }),
       monitored: routed
         ? [
             { zone: "one", address: ROUTER.address4 },
-            { zone: "three", address: SERVICE3.address4 },
+            { zone: "three", address: upstream ? UPSTREAM.south4 : SERVICE3.address4 },
           ]
         : [],
       ...(options.heartbeatMillis !== undefined && { heartbeatMillis: options.heartbeatMillis }),

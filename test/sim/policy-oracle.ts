@@ -9,7 +9,7 @@ const SYN = 2;
 const ACK = 16;
 /** First bytes of networks behind zone one and zone three, IPv4 then IPv6. */
 const ZONE_ONE = ["10.1.", "10.9.", "fd00:1:", "fd00:9:"];
-const ZONE_THREE = ["10.3.", "fd00:3:"];
+const ZONE_THREE = ["10.3.", "10.30.", "fd00:3:", "fd00:30:"];
 
 export class PolicyOracle {
   private readonly opened = new Set<string>();

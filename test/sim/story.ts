@@ -47,10 +47,14 @@ function drawSettings(random: Random): Settings {
   const draw = (name: string): Random => random.fork(name);
   const pairs = draw("pairs").chance(0.5);
   const mode = draw("mode").chance(0.25) ? "transparent" : "routed";
+  const isPassive = mode === "routed" && draw("deployment").chance(0.25);
   return {
     pairs,
     mode,
-    deployment: mode === "routed" && draw("deployment").chance(0.25) ? "active/passive" : "active/active",
+    ...(mode === "routed" && !isPassive && draw("upstream").chance(0.33) && { upstream: true }),
+    deployment: isPassive ? "active/passive" : "active/active",
+    follow: draw("follow").pick(["never", "both-directions", "both-directions", "originator"]),
+    followPackets: draw("follow packets").between(4, 64),
     partition: draw("partition").chance(0.5) ? "stop" : "local",
     firstPacket: draw("first packet").pick(["query", "hold", "none"]),
     sessions: draw("sessions").pick([1_024, 2_048]),

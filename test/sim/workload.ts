@@ -3,7 +3,7 @@
 
 import type { Random } from "../../firmware/hal/sim/random.ts";
 import type { Host } from "./host.ts";
-import { addressesOf, DENIED_PORT, type Picture } from "./picture.ts";
+import { DENIED_PORT, type Picture } from "./picture.ts";
 import { type DownloadOptions, download, type Exchange, exchange, Pinger, sendStraySegment, type Transfer } from "./services.ts";
 
 export interface WorkloadOptions {
@@ -55,7 +55,7 @@ export class Workload {
     const alone = picture.options.twin === false;
     const client = picture.user !== null && (random.chance(0.4) || alone) ? picture.user : picture.service1;
     const v4 = random.chance(0.6);
-    const server = addressesOf(v4).service3;
+    const server = this.picture.addresses(v4).service3;
     const draw = random.fraction();
     if (draw < 0.5) this.transfers.push(download(client, server, this.size()));
     else if (draw < 0.7) this.exchanges.push(exchange(client, server, { bytes: random.between(1, 1_400) }));
@@ -79,7 +79,7 @@ export class Workload {
 
   /** Several short connections or datagrams at once. */
   private burst(client: Host, v4: boolean): void {
-    const server = addressesOf(v4).service3;
+    const server = this.picture.addresses(v4).service3;
     const count = this.random.between(2, 12);
     const datagrams = this.random.chance(0.5);
     for (let k = 0; k < count; k++) {
@@ -89,7 +89,7 @@ export class Workload {
   }
 
   private forbid(client: Host, v4: boolean): void {
-    const { service1, service3 } = addressesOf(v4);
+    const { service1, service3 } = this.picture.addresses(v4);
     if (this.random.chance(0.5)) this.forbidden.push(download(client, service3, { bytes: 10, port: DENIED_PORT }));
     else this.forbidden.push(download(this.picture.service3, service1, { bytes: 10 }));
   }
@@ -97,7 +97,7 @@ export class Workload {
   /** Segments and datagrams that belong to nothing, in both directions. */
   private strays(client: Host, v4: boolean): void {
     const { random } = this;
-    const { service1, service3 } = addressesOf(v4);
+    const { service1, service3 } = this.picture.addresses(v4);
     const flags = random.pick([16, 17, 4, 20, 18, 2, 1, 0, 41]);
     const ports = [random.between(1_024, 30_000), random.pick([8_080, DENIED_PORT, 9])] as const;
     if (random.chance(0.5)) sendStraySegment(client, service3, ports[0], ports[1], flags, random.word(), random.word());
