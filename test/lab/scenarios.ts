@@ -94,8 +94,8 @@ function mustHandOffOnce(replies: Replies, measured: Partial<Measured>): void {
   must(handedBack === 0, `A1 gave ${number(handedBack)} packets back`, measured);
 }
 
-function figuresOf(result: TransferResult): { bytes: number; gapMs: number } {
-  return { bytes: result.bytes, gapMs: result.gapMs };
+function figuresOf({ bytes, gapMs, intact }: TransferResult): { bytes: number; gapMs: number; transfers: number; lost: number } {
+  return { bytes, gapMs, transfers: 1, lost: intact ? 0 : 1 };
 }
 
 function mustBeIntact(result: TransferResult, extra: Partial<Measured> = {}): void {
