@@ -46,12 +46,21 @@ export async function untilReady(units: Units, names: readonly LabUnit[], twin: 
   if (twin) await untilInStep(units, names, MEET_LIMIT_MILLIS);
 }
 
-/** Waits until each of `names` is in step with all others of them. */
+/** Waits until each of `names` is in step with all others of them; when that fails, the error says what is amiss with whom. */
 export async function untilInStep(units: Units, names: readonly LabUnit[], limitMillis: number): Promise<void> {
   for (const name of names) {
     const peers = names.filter((other) => other !== name);
-    await units[name].until(`in step with ${peers.join(", ")}`, inStepWithAll(peers), limitMillis);
+    try {
+      await units[name].until(`in step with ${peers.join(", ")}`, inStepWithAll(peers), limitMillis);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}: ${peers.map((peer) => standingOf(units[name], peer)).join("; ")}`, { cause: error });
+    }
   }
+}
+
+function standingOf(unit: Unit, peer: LabUnit): string {
+  const [row] = unit.query(`SELECT state, associated, lag_rows, sweeping, digests_equal FROM members WHERE unit = '${peer}'`);
+  return row === undefined ? `${peer} unheard of` : Object.entries(row).reduce((text, [name, value]) => `${text} ${name} ${value}`, peer as string);
 }
 
 const inWords = (names: readonly LabUnit[]): string => `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;

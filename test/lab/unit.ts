@@ -45,6 +45,8 @@ export class Unit {
   readonly logFile: string;
   private readonly driver: UnitDriver | undefined;
   private manager: ChildProcess | undefined;
+  /** When the dataplane of the start before this one had opened its ports; 0 = its memory is gone. */
+  private startedBefore = 0;
   /** Pauses before that, on the dataplane's clock, do not count. */
   private readyAtMicros = 0;
 
@@ -55,8 +57,9 @@ export class Unit {
     this.logFile = join(RUN_DIRECTORY, `${name}.log`);
   }
 
-  /** Switches the unit on. `ready` tells when it forwards. */
+  /** Switches the unit on. What an earlier start left in shared memory says nothing about this one: `untilStarted`. */
   start(): void {
+    this.startedBefore = existsSync(this.places.memoryFile) ? this.number("SELECT started_at FROM live_header") : 0;
     const log = openSync(this.logFile, "a");
     const firmware = ["firmware/main.ts", "--board", "lab", "--config", CONFIGURATION, "--unit", this.name, "--secret", SECRET];
     const serial = ["--serial", serialDevice(this.name)];
@@ -80,6 +83,7 @@ export class Unit {
   /** Kills the dataplane with SIGKILL; the manager starts it again. Returns its process id. */
   killDataplane(): number {
     const pid = this.dataplane;
+    this.startedBefore = this.number("SELECT started_at FROM live_header");
     process.kill(pid, "SIGKILL");
     return pid;
   }
@@ -177,6 +181,11 @@ export class Unit {
       await pause(20);
     }
     throw new Error(`${this.name}: after ${limitMillis} ms still not ${what}${last}`);
+  }
+
+  /** Resolves when the dataplane of the latest start has opened its ports, and is active or stands by. */
+  untilStarted(limitMillis: number): Promise<void> {
+    return this.until("active or standby", `SELECT started_at > ${this.startedBefore} AND role IN ('active', 'standby') FROM live_header`, limitMillis);
   }
 
   /** True when its manager has ended by itself, or keeps a dataplane down that crashed too often. */

@@ -1,7 +1,7 @@
 // Units that die under traffic: every process of theirs by SIGKILL, while their links stay up and nothing is announced.
 
 import { setTimeout as pause } from "node:timers/promises";
-import { HAS_A_ROLE, IS_FORWARDING, inStepWithAll, type Lab, untilInStep } from "../lab.ts";
+import { IS_FORWARDING, inStepWithAll, type Lab, untilInStep } from "../lab.ts";
 import { type Measured, must } from "../measured.ts";
 import { ALL_UNITS, type LabUnit, unitsAt } from "../picture.ts";
 import { number, untilTablesEqual } from "../scenarios.ts";
@@ -87,7 +87,7 @@ export async function unitReturns(lab: Lab, deployment: Deployment): Promise<Mea
     await untilTakenOver(lab, pair);
     lab.units[active].start();
     const startedAt = performance.now();
-    await lab.units[active].until("active or standby", HAS_A_ROLE, START_LIMIT_MILLIS);
+    await lab.units[active].untilStarted(START_LIMIT_MILLIS);
     const roleAt = performance.now();
     await lab.units[active].until(`in step with ${without(active).join(", ")}`, inStepWithAll(without(active)), MEET_LIMIT_MILLIS);
     lab.say(`${active} is back ${Math.round(roleAt - startedAt)} ms after its start, and is in step ${Math.round(performance.now() - roleAt)} ms later`);
@@ -97,9 +97,11 @@ export async function unitReturns(lab: Lab, deployment: Deployment): Promise<Mea
     // Not always the one that took over: a unit that this machine did not run for too long has given way since.
     const now = await pairAt(lab, "A");
     await untilHealthy(lab, now.standby);
+    // What site B took over while this machine ran nobody at site A stays there.
+    const home = ownersSeenBy(lab, now.active).includes("B") ? without(now.active) : unitsAt("A");
     await giveOrderTo(lab, now.active, "switchover-unit");
     await lab.units[now.standby].until("active", IS_FORWARDING, TAKEOVER_LIMIT_MILLIS);
-    await untilOwned(lab, ALL_UNITS, unitsAt("A"), TAKEOVER_LIMIT_MILLIS);
+    await untilOwned(lab, ALL_UNITS, home, TAKEOVER_LIMIT_MILLIS);
     lab.say(`${now.active} has handed over to ${now.standby} by an operator's order`);
     return `${active} has ${number(equal)} sessions again, tables equal; a switchover as ordered`;
   });

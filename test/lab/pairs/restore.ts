@@ -2,14 +2,14 @@
 // healed, paths led back, and the site that was active at first is so again. What does not come back has failed, as in the accident.
 
 import { setTimeout as pause } from "node:timers/promises";
-import { HAS_A_ROLE, IS_HEALTHY, type Lab, untilInStep } from "../lab.ts";
+import { IS_HEALTHY, type Lab, untilInStep } from "../lab.ts";
 import { ALL_UNITS, type LabUnit, SITES } from "../picture.ts";
 import { healTwinLinks, moveService1 } from "../topology.ts";
 import type { Deployment } from "./deployments.ts";
 import { giveOrderTo, pairAt } from "./traffic.ts";
 
 const START_LIMIT_MILLIS = 15_000;
-const MEET_LIMIT_MILLIS = 10_000;
+const MEET_LIMIT_MILLIS = 8_000;
 const ROLE_LIMIT_MILLIS = 5_000;
 
 /** Resolves when all four units are in step, each site has an active and a standby unit, and everything leads where it led at first. */
@@ -18,7 +18,7 @@ export async function restore(lab: Lab, deployment: Deployment): Promise<void> {
   const startedAt = performance.now();
   const killed = ALL_UNITS.filter((name) => !lab.units[name].isOn);
   for (const name of killed) lab.units[name].start();
-  for (const name of killed) await lab.units[name].until("active or standby", HAS_A_ROLE, START_LIMIT_MILLIS);
+  for (const name of killed) await lab.units[name].untilStarted(START_LIMIT_MILLIS);
   await untilInStep(lab.units, ALL_UNITS, MEET_LIMIT_MILLIS);
   await leadBack(lab, deployment);
   for (const site of SITES) await pairAt(lab, site);
@@ -45,7 +45,7 @@ export async function restoreAfterCut(lab: Lab, deployment: Deployment): Promise
   const ailing = ALL_UNITS.filter((name) => lab.units[name].number(IS_HEALTHY) === 0);
   for (const name of ailing) {
     lab.units[name].killDataplane();
-    await untilFresh(lab, name);
+    await lab.units[name].untilStarted(START_LIMIT_MILLIS);
   }
   await restore(lab, deployment);
 }
@@ -61,10 +61,4 @@ async function orderUntilDone(lab: Lab, name: LabUnit): Promise<void> {
       await pause(200);
     }
   }
-}
-
-async function untilFresh(lab: Lab, name: LabUnit): Promise<void> {
-  const startedAt = lab.units[name].number("SELECT started_at FROM live_header");
-  const sql = `SELECT started_at > ${startedAt} AND role IN ('active', 'standby') FROM live_header`;
-  await lab.units[name].until("active or standby after its restart", sql, START_LIMIT_MILLIS);
 }

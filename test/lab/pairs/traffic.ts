@@ -16,6 +16,8 @@ const MEBIBYTE = 1 << 20;
 const BYTES_PER_SECOND = 3 * MEBIBYTE;
 /** The transfers have found their pace when they have brought so much. */
 const FLOWING_BYTES = MEBIBYTE;
+/** A connection whose first segments are lost says them again after 1 s, 3 s and 7 s; whoever is in step loses none. */
+const BEGIN_LIMIT_MILLIS = 6_000;
 /** What they still have to bring when all is over: then they have found it again. */
 const AFTERWARDS_BYTES = 2 * MEBIBYTE;
 
@@ -35,7 +37,9 @@ export async function underTraffic(lab: Lab, flows: readonly Flow[], body: () =>
   let detail = "";
   let failure: Error | undefined;
   try {
-    await Promise.all(transfers.map((transfer) => transfer.reached(FLOWING_BYTES)));
+    await Promise.race([Promise.all(transfers.map((transfer) => transfer.reached(FLOWING_BYTES))), pause(BEGIN_LIMIT_MILLIS)]);
+    const late = transfers.findIndex((transfer) => transfer.received() < FLOWING_BYTES);
+    if (late >= 0) throw new Failure(`the transfer ${flows[late]?.from} ← ${flows[late]?.address} did not begin within ${BEGIN_LIMIT_MILLIS} ms`);
     lab.say(`${transfers.length} transfers flow: ${flows.map((flow) => `${flow.from} ← ${flow.address}`).join(", ")}`);
     detail = await body();
   } catch (error) {
