@@ -11,6 +11,12 @@ import type { Picture } from "./picture.ts";
 const NAMES: readonly string[] = [...DROP_NAMES, ...COUNTER_NAMES];
 /** What a long run must have met. */
 export const WAYS: readonly string[] = [
+  "picture gateways",
+  "picture upstream",
+  "picture one site stands by",
+  "picture wires",
+  "picture pairs",
+  "picture one unit each",
   "keys rotated",
   "handed-off",
   "handed-here",

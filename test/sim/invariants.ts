@@ -2,13 +2,18 @@
 // memory, and at the hosts. `watch` holds at any time; `afterHealing` once faults have ended and the units had time.
 //
 //   always           no (key, nonce) twice (the sealer's ledger), one emission and one TTL step per packet (tracker), nothing
-//                    that the policy denies (oracle), every byte right (hosts), acknowledged implies present, counts and
-//                    frames within bounds
-//   after healing    one owner, equal tables by comparison and by digest, no replica without its owner's row, no id that was
-//                    gone is back, no frame kept
+//                    that the policy denies (oracle), every byte right (hosts), acknowledged implies present, no id that was gone
+//                    is back, no replica outlives its owner's row, counts and frames within bounds
+//   after healing    one owner, one successor of each incarnation for all units, equal tables by comparison and by digest, no
+//                    replica without its owner's row, no frame kept
+//   by what happens  a superseded unit that emits, or two that decide, show as a packet that arrives twice (tracker) or as a
+//                    transfer that stops; a verdict that depends on the site, or an established session that was lost though a
+//                    replica had it, as a transfer that ends otherwise than its account says (simulation.ts). Tables, queues,
+//                    buckets and half-open counts are arrays of fixed size: what is over fails in the fastpath's own tests
 
 import { word } from "../../firmware/fastpath/memory/layout.ts";
 import { headerWord, MEMBER_STATE_NAMES, MEMBERS, STATE_NAMES } from "../../firmware/fastpath/memory/tables.ts";
+import { OWNER_ADOPT, OWNER_ELSEWHERE, OWNER_HERE, OWNER_UNKNOWN } from "../../firmware/fastpath/partner.ts";
 import {
   KEY_STRIDE,
   KEY_WORDS,
@@ -92,6 +97,7 @@ const ASSOCIATED = word(MEMBERS, "associated");
 const LEARNT_AFTER_MICROS = 1_500_000;
 /** Longer than a frame is delayed, and a watch lasts. */
 const GONE_MICROS = 500_000;
+const INCARNATIONS_LOOKED = 12;
 /** Frames that may wait in a unit: for next hops or other fragments, and a batch in the twin's hands. */
 const IN_HAND_MOST = RESOLVE_QUEUE + FRAGMENTS_HELD + 512;
 
@@ -182,7 +188,10 @@ export class Invariants {
     const { units } = this.picture;
     const tables = units.map((unit) => rowsOf(unit).filter(({ state }) => state !== STATE_TOMBSTONE));
     this.oneOwner(tables.flat());
-    if (this.picture.options.twin !== false) this.equal(tables);
+    if (this.picture.options.twin !== false) {
+      this.oneSuccessor();
+      this.equal(tables);
+    }
     for (const unit of units) if (unit.framesInHand() !== 0) this.violate(`${unit.name} keeps ${unit.framesInHand()} packet frames although nothing moves`);
   }
 
@@ -196,6 +205,21 @@ export class Invariants {
     }
     if (this.picture.options.twin === false) return;
     for (const row of rows) if (!owners.has(row.id)) this.violate(`a replica whose owner has no such row. ${describeRow(row)}`);
+  }
+
+  /** Whoever is asked, of each incarnation that there was the same unit decides. */
+  private oneSuccessor(): void {
+    for (const { plan, incarnation, name } of this.picture.units) {
+      for (let number = Math.max(1, incarnation - INCARNATIONS_LOOKED); number <= incarnation; number++) {
+        const said = new Map<number, string>();
+        for (const unit of this.picture.units) {
+          const decider = deciderOf(unit, ownerWord(plan.unit, number));
+          if (decider > 0) said.set(decider, unit.name);
+        }
+        if (said.size > 1)
+          this.violate(`incarnation ${number} of ${name} has ${said.size} successors: ${[...said].map(([one, by]) => `${one} says ${by}`).join(", ")}`);
+      }
+    }
   }
 
   private equal(tables: readonly (readonly SeenRow[])[]): void {
@@ -264,6 +288,14 @@ export class Invariants {
   private violate(what: string): never {
     this.picture.world.violate(what);
   }
+}
+
+/** Who decides for an owner word, by what a unit knows; 0 = it knows nobody. */
+function deciderOf(unit: SimUnit, owner: number): number {
+  const disposition = unit.life?.dataplane.twin?.membership.roles.disposition(owner) ?? OWNER_UNKNOWN;
+  const kind = disposition & 0xff;
+  if (kind === OWNER_HERE || kind === OWNER_ADOPT) return unit.plan.unit;
+  return kind === OWNER_ELSEWHERE ? disposition >> 8 : 0;
 }
 
 /** Is a sweep of `unit` to `peer` under way? */

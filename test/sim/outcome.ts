@@ -39,7 +39,20 @@ export function tellSeed(seed: number, telling: Telling): Outcome {
   const { failure, virtualMillis } = result;
   const short = `seed ${seed} FAILED: ${failure}`;
   const text = failure === "" ? describe(story, result, performance.now() - began) : telling.traceLines === 0 ? short : report(story, result, telling, tell);
-  return { failed: failure !== "", text, virtualMillis, injected: [...result.injected], covered: [...result.covered] };
+  return {
+    failed: failure !== "",
+    text,
+    virtualMillis,
+    injected: [...result.injected],
+    covered: [...result.covered, ...picturesOf(story).map((name) => [name, 1] as const)],
+  };
+}
+
+/** What kind of picture it was, as coverage.ts names it. */
+function picturesOf({ settings }: Story): readonly string[] {
+  const { mode, upstream, deployment, pairs } = settings;
+  const wiring = upstream === true ? "upstream" : deployment === "active/passive" ? "one site stands by" : mode === "transparent" ? "wires" : "gateways";
+  return [`picture ${wiring}`, `picture ${pairs === true ? "pairs" : "one unit each"}`];
 }
 
 function describe({ seed, settings, faults }: Story, result: SimulationResult, tookMillis: number): string {
