@@ -9,7 +9,7 @@ import { headerWord, type Tables } from "../fastpath/memory/tables.ts";
 import type { Admission } from "../fastpath/partner.ts";
 import { ROW_WORDS, S_OWNER, type SessionTable } from "../fastpath/sessions.ts";
 import type { PacketMemory } from "../hal/contracts.ts";
-import { TOMBSTONE_SHARE, UNITS } from "../limits.ts";
+import { REJOIN_LIMIT_MILLIS, TOMBSTONE_SHARE, UNITS } from "../limits.ts";
 import { Estates } from "./estates.ts";
 import {
   type Channel,
@@ -82,7 +82,9 @@ export class Exchange implements RecordReceiver {
   private readonly stations: Stations;
   private readonly grants: Grants;
   private readonly differing = new Int32Array(BUCKET_WORDS);
+  private readonly mates: readonly number[];
   private nowMicros = 0;
+  private awaitedUntilMicros = 0;
 
   constructor(parts: ExchangeParts) {
     const sessions = parts.sessions;
@@ -93,6 +95,7 @@ export class Exchange implements RecordReceiver {
     this.header = tables.header.i;
     this.channel = channel;
     this.roles = parts.roles;
+    this.mates = parts.mates;
     this.journal = new Journal(sessions, parts.peers);
     this.replicas = new Replicas(sessions, this.journal, parts.roles, events, tables);
     this.sweeps = new Sweeps(sessions, this.journal, this.replicas, parts.roles, this.pace, channel, events, tables, parts.draw);
@@ -142,7 +145,7 @@ export class Exchange implements RecordReceiver {
         this.proof.differs(from, body, bodyBytes, this.nowMicros);
         break;
       case RECORD_REJOIN:
-        this.rejoin.asked(from, body, bodyBytes);
+        if (this.rejoin.asked(from, body, bodyBytes) && this.isItsSiteSilent(from)) this.awaitedUntilMicros = this.nowMicros + REJOIN_LIMIT_MILLIS * 1_000;
         break;
       case RECORD_STATIONS:
         this.stations.record(body, bodyBytes, flags, this.roles.isActive);
@@ -268,6 +271,17 @@ export class Exchange implements RecordReceiver {
   private digest(from: number, flags: number, body: number, bodyBytes: number): void {
     if ((flags & FLAG_REJOINING) !== 0) this.rejoin.digest(from, body, bodyBytes, this.nowMicros);
     else this.proof.compare(from, body, bodyBytes, true, this.differing, this.nowMicros);
+  }
+
+  /** True while another site passes nothing because its unit waits to be caught up by us. */
+  isAwaited(nowMicros: number): boolean {
+    return nowMicros < this.awaitedUntilMicros;
+  }
+
+  /** No other unit is active at `unit`'s site, as far as we know. */
+  private isItsSiteSilent(unit: number): boolean {
+    const active = this.roles.twinActive;
+    return !this.mates.includes(unit) && (active === 0 || active === unit);
   }
 
   /** True while there is more to do than one breath allowed: the caller should not wait. */

@@ -1,7 +1,8 @@
 // How much bulk work (sweeps, walks over the table) a breath may do: packets go first, and a returned unit has to wait a little.
 //
 //   ports kept up with     as much as a breath ever does: nobody waits for it
-//   a batch came in full   more packets wait: a small portion, while the time that bulk work took is below its share
+//   a batch came in full   more packets wait: a small portion, while the time that bulk work took is below its share; but while the
+//                          other site is silent until its unit is caught up, 250 ms at the most, as much as ever
 //
 // The share is one of time as this machine's clock measured it, so it holds on a slow processor and with a slow driver alike. What is not
 // bulk (changed rows, acknowledgements, handoff) is not paced. A sweep never starves: its credit grows as time passes.

@@ -91,19 +91,20 @@ export class Rejoin {
     (this.peers[unit] as PeerRejoin).state = IDLE;
   }
 
-  /** A REJOIN record: `from` wants to be caught up. */
-  asked(from: number, body: number, bodyBytes: number): void {
+  /** A REJOIN record: `from` wants to be caught up. True: that is news. */
+  asked(from: number, body: number, bodyBytes: number): boolean {
     const peer = this.peers[from] as PeerRejoin;
-    if (bodyBytes !== REJOIN_BYTES) return;
+    if (bodyBytes !== REJOIN_BYTES) return false;
     const number = this.channel.view.getInt32(body);
     if (peer.state !== IDLE && number === peer.number) {
       if (peer.state === DONE) this.sayCaughtUp(from, peer);
-      return;
+      return false;
     }
     peer.number = number;
     peer.state = COLLECTING;
     peer.parts = 0;
     peer.differing.fill(0);
+    return true;
   }
 
   /** A DIGEST record of a rejoining unit. */

@@ -145,7 +145,8 @@ export class Twin implements Partner, RoleHooks {
   /** Last: what changed goes out. `isPressed`: more packets wait on the data ports. True: there is more than one breath allowed, do not wait. */
   flush(nowMicros: number, isPressed: boolean): boolean {
     const { exchange, membership } = this;
-    const isMeasured = exchange.pace.begin(nowMicros, isPressed) && exchange.busy;
+    // A site whose only unit rejoins passes nothing until it is caught up: that outage is worse than a moment of less forwarding here.
+    const isMeasured = exchange.pace.begin(nowMicros, isPressed && !exchange.isAwaited(nowMicros)) && exchange.busy;
     const from = isMeasured ? this.clock.nowMicros() : 0;
     exchange.flush(nowMicros);
     membership.flush(nowMicros);

@@ -4,6 +4,7 @@
 //   npm start -- --once              runs every scenario, ends with a table; exit 0 when all passed
 //   npm start -- stacks              the second list: curl, ssh, iperf3, path-MTU discovery, loss, floods … (stacks/list.ts)
 //   npm start -- pairs               the third list: four units, two pairs, in every deployment (pairs/list.ts)
+//   npm start -- crowd               262,144 sessions, and the unit that owns them is killed
 //       --repeat N                   each scenario N times, then also a table of gaps and lost transfers
 //       --json                       one object on stdout and nothing else (progress goes to stderr)
 //       --only NAME[,NAME…]          some of them; the beginning of names will do
@@ -17,8 +18,19 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { runLive } from "./live.ts";
-import { PAIRS } from "./pairs/list.ts";
-import { ALL_NAMES, type AnyName, type LabDriver, type LabReport, PAIR_NAMES, reportOf, SCENARIO_NAMES, type ScenarioResult, STACK_NAMES } from "./result.ts";
+import { CROWDS, PAIRS } from "./pairs/list.ts";
+import {
+  ALL_NAMES,
+  type AnyName,
+  CROWD_NAMES,
+  type LabDriver,
+  type LabReport,
+  PAIR_NAMES,
+  reportOf,
+  SCENARIO_NAMES,
+  type ScenarioResult,
+  STACK_NAMES,
+} from "./result.ts";
 import { repeatScenario, runScenario } from "./run.ts";
 import { forgetSandbox, isInsideSandbox, rememberSandbox, startSandbox, whyNoSandbox } from "./sandbox.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -28,7 +40,7 @@ import type { UnitDriver } from "./unit.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const NATIVE = join(ROOT, "build", "native", "twinwall.node");
-const USAGE = "npm start -- [stacks|pairs] [--once] [--json] [--only NAME[,NAME…]] [--repeat N] [--driver afxdp|pcap|simulator] [--results FILE]";
+const USAGE = "npm start -- [stacks|pairs|crowd] [--once] [--json] [--only NAME[,NAME…]] [--repeat N] [--driver afxdp|pcap|simulator] [--results FILE]";
 
 interface Arguments {
   readonly once: boolean;
@@ -41,7 +53,7 @@ interface Arguments {
   readonly results: string | undefined;
 }
 
-const LISTS = { stacks: STACK_NAMES, pairs: PAIR_NAMES } as const;
+const LISTS = { stacks: STACK_NAMES, pairs: PAIR_NAMES, crowd: CROWD_NAMES } as const;
 
 /** The scenario of that name; or all whose names begin with it, as `pair-active-killed` in every deployment. */
 function namesMeantBy(text: string): readonly AnyName[] {
@@ -106,7 +118,7 @@ async function runInside(given: Arguments, screen: Screen): Promise<number> {
   }
   const results: ScenarioResult[] = [];
   let used: LabDriver | undefined;
-  for (const scenario of [...SCENARIOS, ...STACKS, ...PAIRS].filter(({ name }) => given.names.includes(name))) {
+  for (const scenario of [...SCENARIOS, ...STACKS, ...PAIRS, ...CROWDS].filter(({ name }) => given.names.includes(name))) {
     const outcomes = given.repeat > 1 ? await repeatScenario(scenario, given.repeat, driver, screen) : [await runScenario(scenario, driver, screen)];
     results.push(...outcomes.map(({ result }) => result));
     used ??= outcomes[0]?.driver;

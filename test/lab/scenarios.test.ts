@@ -3,8 +3,8 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "tap";
-import { PAIRS } from "./pairs/list.ts";
-import { type LabReport, PAIR_NAMES, SCENARIO_NAMES, STACK_NAMES } from "./result.ts";
+import { CROWDS, PAIRS } from "./pairs/list.ts";
+import { CROWD_NAMES, type LabReport, PAIR_NAMES, SCENARIO_NAMES, STACK_NAMES } from "./result.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { STACKS } from "./stacks/list.ts";
 
@@ -22,6 +22,10 @@ test("every scenario is declared once, in order", async (t) => {
   t.same(
     PAIRS.map(({ name }) => name),
     PAIR_NAMES,
+  );
+  t.same(
+    CROWDS.map(({ name }) => name),
+    CROWD_NAMES,
   );
 });
 

@@ -44,6 +44,10 @@ export const PAIRS: readonly Scenario[] = [
   ...inEach("vm-moves", "A virtual machine moves to the other site in mid-transfer", [GATEWAY, PASSIVE], machineMoves),
   ...inEach("site-drained", "Site A is drained and resumed by an operator's orders", DEPLOYMENTS, siteDrained),
   ...inEach("unit-returns", "A killed unit returns empty, is given everything under traffic, and takes over as ordered", DEPLOYMENTS, unitReturns),
+];
+
+/** The fourth list: `npm start -- crowd`. */
+export const CROWDS: readonly Scenario[] = [
   {
     name: "crowd-active-killed",
     sentence: "The unit that owns 262,144 sessions is killed; afterwards each of them carries a packet both ways.",
