@@ -6,8 +6,10 @@
 export const UNITS = 5;
 /** What units are called, by number: site and index. */
 export const UNIT_NAMES = ["none", "A1", "A2", "B1", "B2"] as const;
-/** Ports of one unit: data ports and the twin port. */
+/** Ports of one unit: data ports and twin ports. */
 export const PORTS = 4;
+/** The second carries everything when the first does not work, or works worse. */
+export const TWIN_PORTS_MOST = 2;
 /** Security zones; zone 0 is "none". */
 export const ZONES = 64;
 

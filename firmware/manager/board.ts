@@ -1,6 +1,7 @@
 // Finds a board by name (`board/NAME.ts`) or by file (JSON), and checks it.
 
 import { type BoardButton, type BoardDescription, BoardSchema, LAMP_NAMES } from "../../board/board.ts";
+import { TWIN_PORTS_MOST } from "../limits.ts";
 import { locate, readText } from "./config/load.ts";
 import { ConfigurationError, type Problem, quote, readablePath } from "./config/problems.ts";
 import { checkShape, type Source } from "./config/shape.ts";
@@ -63,7 +64,8 @@ function checkPorts(board: BoardDescription, report: Report): void {
     }
     checkEither(port, ["path"], ["device"], `/ports/${k}`, report);
   });
-  if (board.ports.filter((port) => port.kind === "twin").length > 1) report("wrong-count", "/ports", "there is more than one twin port", "Keep one.");
+  if (board.ports.filter((port) => port.kind === "twin").length > TWIN_PORTS_MOST)
+    report("wrong-count", "/ports", `there are more than ${TWIN_PORTS_MOST} twin ports`, `Keep ${TWIN_PORTS_MOST}.`);
 }
 
 function checkLamps(board: BoardDescription, report: Report): void {

@@ -11,7 +11,7 @@
 
 import type { Entropy, Sealer } from "../hal/contracts.ts";
 import { KEY_FRAMES, KEY_MILLIS, KEY_RETIRE_MILLIS, TWIN_MTU_BYTES } from "../limits.ts";
-import { PATHS } from "./frame.ts";
+import { GROUP_MAC, PATH_TWIN, PATHS } from "./frame.ts";
 import { DRAW_BYTES, type Keyring } from "./keys.ts";
 import type { ReplayWindows } from "./replay.ts";
 
@@ -54,6 +54,11 @@ export class Association {
   /** Learnt from the accepted greeting. */
   readonly mac = new Uint8Array(6);
   peerMtuBytes = TWIN_MTU_BYTES;
+  /** The path of the peer's second twin port, 0 = it has none. */
+  peerSecond = PATH_TWIN;
+  /** What its heartbeats on that path say of that port; until the first of them all units on the segment are addressed. */
+  readonly secondMac = GROUP_MAC.slice();
+  secondMtuBytes = TWIN_MTU_BYTES;
   commonWords: Int32Array = new Int32Array(0);
   /** Counter that was drawn last, by path. Never goes back. */
   readonly counters = new Float64Array(PATHS);
@@ -108,6 +113,17 @@ export class Association {
 
   receiveSlot(parity: number): number {
     return this.base + 2 + parity;
+  }
+
+  /** Is this path of the peer's one of its twin ports? */
+  isPeerTwin(peerPath: number): boolean {
+    return peerPath === PATH_TWIN || peerPath === this.peerSecond;
+  }
+
+  /** A heartbeat on the peer's second twin path: the port's address and MTU at `body`. */
+  learnSecond(bytes: Uint8Array, view: DataView, body: number): void {
+    for (let k = 0; k < 6; k = (k + 1) | 0) this.secondMac[k] = bytes[body + k] as number;
+    this.secondMtuBytes = view.getUint16(body + 6);
   }
 
   /** Replay window of a receiving key and path. */

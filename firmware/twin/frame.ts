@@ -40,7 +40,10 @@ export const KIND_HELLO = 1;
 /** Sealed records. */
 export const KIND_SEALED = 2;
 
-/** Path 0 is the twin port; path 1 + n is data port n. */
+/** Heartbeats on data ports go to the units' own group address: hosts need not look at them. */
+export const GROUP_MAC = Uint8Array.of(0x03, 0x54, 0x57, 0x4e, 0x57, 0x01);
+
+/** Path 0 is the first twin port; path 1 + n is port n, a data port or the second twin port. */
 export const PATH_TWIN = 0;
 export const PATHS = PORTS + 1;
 
@@ -70,6 +73,8 @@ export const H_FIELD_LIST = 100;
 export const HELLO_MAC_BYTES = 32;
 /** The sender has not opened a sealed frame of the receiver's yet: answer. */
 export const HELLO_WANTS_ANSWER = 1;
+/** Bits 4 to 7: the path of the sender's second twin port, 0 = it has none. */
+export const HELLO_SECOND_SHIFT = 4;
 
 // Heartbeat record body, on every path to every peer.
 
@@ -124,6 +129,9 @@ export const RECORD_PROBE = 2;
 export const RECORD_PROBE_ANSWER = 3;
 export const RECORD_KEY_OFFER = 4;
 export const RECORD_KEY_READY = 5;
+/** With each heartbeat on a second twin path: burned-in address of its port, 6 bytes, and its MTU, 2 bytes. */
+export const RECORD_SECOND_PORT = 6;
+export const SECOND_PORT_BYTES = 8;
 
 export const RECORD_ROW = 16;
 export const RECORD_ROW_ACK = 17;

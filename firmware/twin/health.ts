@@ -19,7 +19,7 @@ import {
 } from "../fastpath/memory/health.ts";
 import { PORT_UP } from "../hal/contracts.ts";
 import { HEALTH_HOLD_MILLIS, HEALTH_HOLD_MILLIS_MOST, STALLS_MILLIS, STALLS_MOST } from "../limits.ts";
-import { PATH_TWIN, PATHS } from "./frame.ts";
+import { PATHS } from "./frame.ts";
 import type { Paths } from "./paths.ts";
 
 const FORGIVEN_MICROS = 60_000_000;
@@ -101,7 +101,7 @@ export class Health {
     let down = 0;
     for (let path = 1; path < PATHS; path = (path + 1) | 0) {
       const port = this.paths.ports[path];
-      if (port !== null && port !== undefined && port.state !== PORT_UP) down = (down + 1) | 0;
+      if (port !== null && port !== undefined && port.state !== PORT_UP && !this.paths.isTwin(path)) down = (down + 1) | 0;
     }
     return (
       (this.hasStalled(nowMicros) ? HEALTH_STALLS : 0) |
@@ -117,17 +117,21 @@ export class Health {
     return true;
   }
 
+  private hasTwinPort(): boolean {
+    const { twinPaths, ports } = this.paths;
+    for (let k = 0; k < twinPaths.length; k = (k + 1) | 0) if (ports[twinPaths[k] as number]?.state === PORT_UP) return true;
+    return false;
+  }
+
   /** No port, or peers that are heard elsewhere are not reached through it: it is our cable, not theirs, if that holds for all. */
   private isTwinLost(nowMicros: number): boolean {
-    const port = this.paths.ports[PATH_TWIN];
-    if (port === null || port === undefined || port.state !== PORT_UP) return true;
+    if (!this.hasTwinPort()) return true;
     let heard = false;
     for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
       const unit = this.peers[k] as number;
-      if (this.paths.isUp(unit, PATH_TWIN)) return false;
+      if (this.paths.isTwinUp(unit)) return false;
       // A peer that has just started is heard before its keys are agreed; it counts when it was with us.
-      if (nowMicros - this.paths.lastUp(unit, PATH_TWIN) < Number.POSITIVE_INFINITY && nowMicros - this.paths.lastHeard(unit) <= this.paths.detectMicros)
-        heard = true;
+      if (nowMicros - this.paths.lastTwinUp(unit) < Number.POSITIVE_INFINITY && nowMicros - this.paths.lastHeard(unit) <= this.paths.detectMicros) heard = true;
     }
     return heard;
   }

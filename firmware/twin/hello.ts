@@ -13,6 +13,7 @@
 
 import type { PacketMemory } from "../hal/contracts.ts";
 import { SEAL_HEADER_BYTES } from "../hal/contracts.ts";
+import { TWIN_MTU_BYTES } from "../limits.ts";
 import { type Association, type Household, sameBytes } from "./association.ts";
 import type { FieldList } from "./fields.ts";
 import {
@@ -22,6 +23,7 @@ import {
   F_TO,
   F_VERSION,
   FRAME_VERSION,
+  GROUP_MAC,
   H_AGREEMENT,
   H_ANSWER,
   H_CHALLENGE,
@@ -35,6 +37,7 @@ import {
   H_SEEN,
   H_YOUR_DRAW,
   HELLO_MAC_BYTES,
+  HELLO_SECOND_SHIFT,
   HELLO_WANTS_ANSWER,
   KIND_HELLO,
 } from "./frame.ts";
@@ -57,6 +60,8 @@ export interface GreeterOptions {
   /** Burned-in address and MTU of the twin port. */
   readonly mac: Uint8Array;
   readonly mtuBytes: number;
+  /** Path of the second twin port, 0 = there is none. */
+  readonly second: number;
 }
 
 export class Greeter {
@@ -67,6 +72,7 @@ export class Greeter {
   private readonly agreement: Uint8Array;
   private readonly mac: Uint8Array;
   private readonly mtuBytes: number;
+  private readonly second: number;
 
   constructor(options: GreeterOptions) {
     this.bytes = options.packets.bytes;
@@ -76,6 +82,7 @@ export class Greeter {
     this.agreement = agreementBytes(options.agreementHash);
     this.mac = options.mac;
     this.mtuBytes = options.mtuBytes;
+    this.second = options.second;
   }
 
   /** Writes a greeting for the association's unit at `header` (twin header); returns the bytes from there. */
@@ -99,7 +106,7 @@ export class Greeter {
     view.setUint32(body + H_SEEN, seenIncarnation);
     bytes.set(this.mac, body + H_MAC);
     view.setUint16(body + H_MTU, Math.min(this.mtuBytes, 0xffff));
-    bytes[body + H_FLAGS] = wantsAnswer ? HELLO_WANTS_ANSWER : 0;
+    bytes[body + H_FLAGS] = (wantsAnswer ? HELLO_WANTS_ANSWER : 0) | (this.second << HELLO_SECOND_SHIFT);
     bytes[body + H_FIELDS] = count;
     for (let k = 0; k < count; k++) view.setInt32(body + H_FIELD_LIST + 4 * k, this.fields.hashes[k] as number);
     house.keyring.signGreeting(bytes, header, end);
@@ -125,6 +132,9 @@ export class Greeter {
     if (!isNew) return HELLO_KNOWN;
     association.mac.set(bytes.subarray(body + H_MAC, body + H_MAC + 6));
     association.peerMtuBytes = view.getUint16(body + H_MTU);
+    association.peerSecond = (bytes[body + H_FLAGS] as number) >> HELLO_SECOND_SHIFT;
+    association.secondMac.set(GROUP_MAC);
+    association.secondMtuBytes = TWIN_MTU_BYTES;
     const theirs = Int32Array.from({ length: count }, (_, k) => view.getInt32(body + H_FIELD_LIST + 4 * k));
     association.commonWords = this.fields.commonWords(theirs, association.unit < house.unit);
     return HELLO_ACCEPTED;

@@ -2,7 +2,7 @@
 // one batch), then their records are read one by one. Whatever is forged, replayed, cut short or of another version
 // ends here: it changes nothing and is counted (W7).
 //
-//   twin port ────────┐
+//   twin ports ───────┐
 //   data ports ─ hold ┴─ admit ─┬─ HELLO ─► greeter
 //                               └─ sealed ─► jobs ─ open, one batch ─► accept ─► records
 
@@ -34,13 +34,13 @@ import {
   FRAME_VERSION,
   KIND_HELLO,
   KIND_SEALED,
-  PATH_TWIN,
   PATHS,
   RECORD_HEADER_BYTES,
 } from "./frame.ts";
+import type { Paths } from "./paths.ts";
 import type { ReplayWindows } from "./replay.ts";
 
-/** Batches of the twin port per breath; what is left waits for the next. */
+/** Batches of each twin port per breath; what is left waits for the next. */
 const ROUNDS = 2;
 /** Frames of data ports held until the next batch. */
 const HELD = 64;
@@ -60,7 +60,7 @@ export interface InboxOptions {
   readonly unit: number;
   readonly packets: PacketMemory;
   readonly sealer: Sealer;
-  readonly twinPort: Port;
+  readonly paths: Paths;
   readonly associations: readonly (Association | null)[];
   readonly windows: ReplayWindows;
   readonly opened: Opened;
@@ -72,7 +72,7 @@ export class Inbox {
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
   private readonly sealer: Sealer;
-  private readonly twinPort: Port;
+  private readonly paths: Paths;
   private readonly associations: readonly (Association | null)[];
   private readonly windows: ReplayWindows;
   private readonly opened: Opened;
@@ -98,7 +98,7 @@ export class Inbox {
     this.bytes = options.packets.bytes;
     this.view = options.packets.view;
     this.sealer = options.sealer;
-    this.twinPort = options.twinPort;
+    this.paths = options.paths;
     this.associations = options.associations;
     this.windows = options.windows;
     this.opened = options.opened;
@@ -121,11 +121,17 @@ export class Inbox {
     for (let k = 0; k < this.heldCount; k = (k + 1) | 0) this.admit(this.heldPaths[k] as number, this.heldOffsets[k] as number, this.heldLengths[k] as number);
     this.heldCount = 0;
     for (let round = 0; round < ROUNDS; round = (round + 1) | 0) {
-      const count = this.twinPort.receive(this.offsets, this.lengths, BATCH);
-      for (let k = 0; k < count; k = (k + 1) | 0) this.admit(PATH_TWIN, this.offsets[k] as number, this.lengths[k] as number);
-      if (this.jobCount > 0) this.openAll();
-      if (count < BATCH) return;
+      let isMore = false;
+      for (let k = 0; k < this.paths.twinPaths.length; k = (k + 1) | 0) if (this.receiveFrom(this.paths.twinPaths[k] as number) === BATCH) isMore = true;
+      if (!isMore) return;
     }
+  }
+
+  private receiveFrom(path: number): number {
+    const count = (this.paths.ports[path] as Port).receive(this.offsets, this.lengths, BATCH);
+    for (let k = 0; k < count; k = (k + 1) | 0) this.admit(path, this.offsets[k] as number, this.lengths[k] as number);
+    if (this.jobCount > 0) this.openAll();
+    return count;
   }
 
   /** Structure and replay; the frame becomes a job or is given back. */
@@ -168,7 +174,7 @@ export class Inbox {
     const unit = association.unit;
     const peerPath = bytes[header + F_PATH] as number;
     const parity = association.parityOf(bytes[header + F_KEY] as number);
-    const isRightPath = path === PATH_TWIN ? peerPath === PATH_TWIN : peerPath !== PATH_TWIN && peerPath < PATHS;
+    const isRightPath = peerPath < PATHS && this.paths.isTwin(path) === association.isPeerTwin(peerPath);
     if (
       parity < 0 ||
       !isRightPath ||

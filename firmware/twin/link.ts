@@ -7,7 +7,7 @@
 //   inbox ─────┤ paths, probe             ├───── outbox
 //              └ records of others ─► RecordReceiver, Standing
 //
-// A peer is *linked* when keys are agreed and the twin path works both ways: only then do records flow. Heartbeats and
+// A peer is *linked* when keys are agreed and the twin path, or one of two, works both ways: only then do records flow. Heartbeats and
 // greetings go on every path, so that a cut twin path is not taken for a death, nor a restart behind it for silence.
 
 import type { EventRing } from "../fastpath/events.ts";
@@ -30,6 +30,7 @@ import {
   type Channel,
   CLASS_HEARTBEAT,
   ETHERNET_BYTES,
+  GROUP_MAC,
   H_FLAGS,
   H_INCARNATION,
   H_SEEN,
@@ -44,13 +45,15 @@ import {
   RECORD_KEY_READY,
   RECORD_PROBE,
   RECORD_PROBE_ANSWER,
+  RECORD_SECOND_PORT,
   RECORD_SUCCESSION,
   type RecordReceiver,
+  SECOND_PORT_BYTES,
 } from "./frame.ts";
 import { Greeter, HELLO_ACCEPTED, HELLO_DIFFERS, HELLO_FORGED } from "./hello.ts";
 import { Inbox, type Opened } from "./inbox.ts";
 import { DRAW_BYTES, Keyring } from "./keys.ts";
-import { BROADCAST_MAC, GROUP_MAC, Outbox } from "./outbox.ts";
+import { BROADCAST_MAC, Outbox } from "./outbox.ts";
 import { Paths } from "./paths.ts";
 import { MtuProbe } from "./probe.ts";
 import { ReplayWindows } from "./replay.ts";
@@ -96,7 +99,8 @@ export interface LinkOptions extends LinkTrial {
   readonly heartbeatMisses: number;
   /** Ports by number, null where there is none. */
   readonly ports: readonly (Port | null)[];
-  readonly twinPort: number;
+  /** Numbers of the twin ports: one, or two. */
+  readonly twinPorts: readonly number[];
   readonly packets: PacketMemory;
   readonly sealer: Sealer;
   readonly entropy: Entropy;
@@ -122,13 +126,13 @@ export class Link implements Channel, Opened {
   private readonly peers: Int32Array;
   private readonly packets: PacketMemory;
   private readonly ports: readonly (Port | null)[];
-  private readonly twinPort: Port;
   private readonly standing: Standing;
   private readonly report: LinkReport;
   private readonly greeter: Greeter;
   private readonly inbox: Inbox;
   private readonly outbox: Outbox;
   private readonly associations: (Association | null)[];
+  /** By unit × PATHS + path; twin paths of peers. */
   private readonly probes: (MtuProbe | null)[];
   private receiver: RecordReceiver | null = null;
   private readonly heartbeatMicros: number;
@@ -147,35 +151,33 @@ export class Link implements Channel, Opened {
 
   /** Throws when the secret is too short or there is no twin port. */
   constructor(options: LinkOptions) {
-    const twinPort = options.ports[options.twinPort];
-    if (twinPort === undefined || twinPort === null) throw new Error(`twin: there is no port ${options.twinPort} for the twin`);
+    const [first = -1, second = -1] = options.twinPorts;
+    const twinPort = options.ports[first];
+    if (twinPort === undefined || twinPort === null) throw new Error(`twin: there is no port ${first} for the twin`);
     this.unit = options.unit;
     this.peers = Int32Array.from(options.peers, (peer) => peer.unit);
     this.packets = options.packets;
     this.bytes = options.packets.bytes;
     this.view = options.packets.view;
-    this.twinPort = twinPort;
-    this.ports = Array.from({ length: PATHS }, (_, path) =>
-      path === PATH_TWIN ? twinPort : path - 1 === options.twinPort ? null : (options.ports[path - 1] ?? null),
-    );
+    this.ports = Array.from({ length: PATHS }, (_, path) => (path === PATH_TWIN ? twinPort : path - 1 === first ? null : (options.ports[path - 1] ?? null)));
     this.standing = options.standing;
     this.heartbeatMicros = options.heartbeatMillis * 1000;
     this.detectMicros = this.heartbeatMicros * options.heartbeatMisses;
-    this.paths = new Paths(this.ports, this.detectMicros);
+    this.paths = new Paths(this.ports, this.detectMicros, second + 1);
     const house = openHouse(options);
     const isPeer = (unit: number): boolean => this.peers.includes(unit);
     this.associations = Array.from({ length: UNITS }, (_, unit) => (isPeer(unit) ? new Association(unit, house) : null));
-    this.probes = Array.from({ length: UNITS }, (_, unit) => (isPeer(unit) ? new MtuProbe() : null));
-    const shared = { unit: options.unit, packets: options.packets, sealer: options.sealer, associations: this.associations };
-    this.outbox = new Outbox({ ...shared, ports: this.ports });
-    this.inbox = new Inbox({ ...shared, twinPort, windows: house.windows, opened: this });
+    this.probes = Array.from({ length: UNITS * PATHS }, (_, cell) => (isPeer((cell / PATHS) | 0) && this.paths.isTwin(cell % PATHS) ? new MtuProbe() : null));
+    const shared = { unit: options.unit, packets: options.packets, sealer: options.sealer, associations: this.associations, paths: this.paths };
+    this.outbox = new Outbox(shared);
+    this.inbox = new Inbox({ ...shared, windows: house.windows, opened: this });
     this.report = new LinkReport({
       tables: options.tables,
       notes: options.notes,
       paths: this.paths,
       inbox: this.inbox,
       outbox: this.outbox,
-      twinPort: options.twinPort,
+      twinPort: first,
     });
     this.greeter = new Greeter({
       packets: options.packets,
@@ -184,6 +186,7 @@ export class Link implements Channel, Opened {
       agreementHash: options.agreementHash,
       mac: twinPort.mac,
       mtuBytes: twinPort.mtuBytes,
+      second: second + 1,
     });
   }
 
@@ -192,7 +195,7 @@ export class Link implements Channel, Opened {
     this.receiver = receiver;
   }
 
-  /** First in each breath: reads the twin port and the frames held from data ports. */
+  /** First in each breath: reads the twin ports and the frames held from data ports. */
   receive(nowMicros: number): void {
     this.nowMicros = nowMicros;
     this.helloBudget = HELLOS_PER_BREATH;
@@ -216,6 +219,7 @@ export class Link implements Channel, Opened {
       const unit = this.peers[k] as number;
       const association = this.associations[unit] as Association;
       this.refresh(unit);
+      if (this.paths.choose(unit, isBeatDue, nowMicros)) this.tellMtu(unit);
       association.tick(nowMicros);
       if (!association.confirmed && nowMicros >= (this.helloDue[unit] as number)) this.greetEverywhere(association);
       if (!isBeatDue) continue;
@@ -233,11 +237,12 @@ export class Link implements Channel, Opened {
     }
   }
 
-  /** Last in each breath: seals and transmits everything, and flushes the twin port. Data ports are flushed by their user. */
+  /** Last in each breath: seals and transmits everything, and flushes the twin ports. Data ports are flushed by their user. */
   flush(nowMicros: number): void {
     this.nowMicros = nowMicros;
     this.outbox.flush();
-    this.twinPort.flush();
+    const { twinPaths } = this.paths;
+    for (let k = 0; k < twinPaths.length; k = (k + 1) | 0) (this.ports[twinPaths[k] as number] as Port).flush();
   }
 
   reserve(unit: number, type: number, flags: number, bodyBytes: number, txClass: number): number {
@@ -301,7 +306,7 @@ export class Link implements Channel, Opened {
 
   record(unit: number, type: number, flags: number, body: number, bodyBytes: number, frame: number, counter: number, path: number, peerPath: number): boolean {
     if (type < 16) {
-      this.ownRecord(unit, type, body, bodyBytes, path, peerPath);
+      this.ownRecord(unit, type, flags, body, bodyBytes, path, peerPath);
       return false;
     }
     if (type >= RECORD_SUCCESSION) {
@@ -311,12 +316,13 @@ export class Link implements Channel, Opened {
     return this.receiver?.record(unit, type, flags, body, bodyBytes, frame, counter) ?? false;
   }
 
-  private ownRecord(unit: number, type: number, body: number, bodyBytes: number, path: number, peerPath: number): void {
+  private ownRecord(unit: number, type: number, flags: number, body: number, bodyBytes: number, path: number, peerPath: number): void {
     const association = this.associations[unit] as Association;
     if (type === RECORD_HEARTBEAT && bodyBytes >= HEARTBEAT_BYTES_LEAST) this.onHeartbeat(association, body, bodyBytes, path, peerPath);
     else if (bodyBytes < 4) return;
-    else if (type === RECORD_PROBE) this.answerProbe(unit, bodyBytes);
-    else if (type === RECORD_PROBE_ANSWER) this.onProbeAnswer(unit, this.view.getUint32(body));
+    else if (type === RECORD_PROBE) this.answerProbe(unit, bodyBytes, peerPath);
+    else if (type === RECORD_PROBE_ANSWER) this.onProbeAnswer(unit, flags, this.view.getUint32(body));
+    else if (type === RECORD_SECOND_PORT && bodyBytes >= SECOND_PORT_BYTES) association.learnSecond(this.bytes, this.view, body);
     else if (type === RECORD_KEY_READY) association.ready(this.view.getUint32(body), this.nowMicros);
     else if (type === RECORD_KEY_OFFER) {
       const number = this.view.getUint32(body);
@@ -344,7 +350,8 @@ export class Link implements Channel, Opened {
     this.isFresh[unit] = 1;
     this.keyReady[unit] = -1;
     this.helloDue[unit] = this.nowMicros + HELLO_MILLIS * 1000;
-    this.setMtu(unit, Math.min(TWIN_MTU_BYTES, this.twinPort.mtuBytes));
+    const { twinPaths } = this.paths;
+    for (let k = 0; k < twinPaths.length; k = (k + 1) | 0) this.setMtu(unit, twinPaths[k] as number, this.leastMtu(twinPaths[k] as number));
     this.standing.greeted(unit, incarnation, seen, this.nowMicros);
   }
 
@@ -354,20 +361,24 @@ export class Link implements Channel, Opened {
     for (let path = 0; path < PATHS; path = (path + 1) | 0) {
       const change = paths.refresh(unit, path, this.nowMicros);
       if (change === 0) continue;
-      this.report.path(unit, path, change > 0, this.nowMicros);
+      this.report.path(unit, path, change > 0, this.twinLinks(unit), this.nowMicros);
+      if (change > 0 && this.linked[unit] === 1 && paths.isTwin(path)) this.probeAnew(unit, path);
     }
-    const works = paths.isUp(unit, PATH_TWIN) && (this.associations[unit] as Association).agreed;
+    const works = paths.isTwinUp(unit) && (this.associations[unit] as Association).agreed;
     if (works && this.linked[unit] === 0) this.join(unit);
     else if (!works) this.unlink(unit);
+  }
+
+  /** Both units must have a second twin port for a second link. */
+  private twinLinks(unit: number): number {
+    return this.paths.twinPaths.length === 2 && (this.associations[unit] as Association).peerSecond !== PATH_TWIN ? 2 : 1;
   }
 
   private join(unit: number): void {
     this.linked[unit] = 1;
     this.report.linked(unit, true, this.nowMicros);
-    const most = Math.min(this.twinPort.mtuBytes, (this.associations[unit] as Association).peerMtuBytes, PACKET_BYTES_MOST - ETHERNET_BYTES) & ~3;
-    const probe = this.probes[unit] as MtuProbe;
-    probe.reset(most, this.nowMicros);
-    this.setMtu(unit, probe.mtuBytes);
+    const { twinPaths } = this.paths;
+    for (let k = 0; k < twinPaths.length; k = (k + 1) | 0) this.probeAnew(unit, twinPaths[k] as number);
     const fresh = this.isFresh[unit] === 1;
     this.isFresh[unit] = 0;
     this.standing.linked(unit, this.nowMicros);
@@ -391,7 +402,7 @@ export class Link implements Channel, Opened {
     if (port === null || port.state !== PORT_UP) return;
     const offset = this.packets.take();
     if (offset < 0) return;
-    this.outbox.address(offset, path === PATH_TWIN ? BROADCAST_MAC : GROUP_MAC, port);
+    this.outbox.address(offset, this.paths.isTwin(path) ? BROADCAST_MAC : GROUP_MAC, port);
     const { standing } = this;
     // A start that asks what is known of its unit must not hear of itself.
     const isKnown = association.agreed && sameBytes(association.heardDraw, association.peerDraw);
@@ -403,10 +414,8 @@ export class Link implements Channel, Opened {
   private beatEverywhere(association: Association): void {
     for (let path = 0; path < PATHS; path = (path + 1) | 0) this.beatOn(association, path);
     if (this.linked[association.unit] === 0) return;
-    const probe = this.probes[association.unit] as MtuProbe;
-    const sizeBytes = probe.next(this.nowMicros);
-    this.setMtu(association.unit, probe.mtuBytes);
-    if (sizeBytes > 0) this.sendProbe(association.unit, sizeBytes);
+    const { twinPaths } = this.paths;
+    for (let k = 0; k < twinPaths.length; k = (k + 1) | 0) this.probe(association.unit, twinPaths[k] as number);
   }
 
   /** A heartbeat on one path, and with it what the peer needs to know anyway: keys on offer, keys ready, successions. */
@@ -431,6 +440,7 @@ export class Link implements Channel, Opened {
     this.bytes.fill(0, body + HEARTBEAT_BYTES_LEAST, body + HEARTBEAT_BYTES);
     standing.write(view, body);
     let at = body + HEARTBEAT_BYTES;
+    if (path !== PATH_TWIN && paths.isTwin(path)) at = this.writeSecondPort(at, port);
     const offer = association.offer(nowMicros);
     if (offer >= 0) at = this.writeNumber(at, RECORD_KEY_OFFER, offer);
     const ready = this.keyReady[unit] as number;
@@ -444,6 +454,13 @@ export class Link implements Channel, Opened {
     this.view.setUint16(at, type << 8);
     this.view.setUint16(at + 2, bodyBytes);
     return at + RECORD_HEADER_BYTES;
+  }
+
+  private writeSecondPort(at: number, port: Port): number {
+    const body = this.writeHeader(at, RECORD_SECOND_PORT, SECOND_PORT_BYTES);
+    this.bytes.set(port.mac, body);
+    this.view.setUint16(body + 6, Math.min(port.mtuBytes, 0xffff));
+    return body + SECOND_PORT_BYTES;
   }
 
   private writeNumber(at: number, type: number, value: number): number {
@@ -469,26 +486,57 @@ export class Link implements Channel, Opened {
     return units;
   }
 
-  private sendProbe(unit: number, sizeBytes: number): void {
+  /** The path came up, or the peer began anew: what it carries beyond the least is to be found out. */
+  private probeAnew(unit: number, path: number): void {
+    const port = this.ports[path] as Port;
+    const association = this.associations[unit] as Association;
+    const theirs = path === PATH_TWIN ? association.peerMtuBytes : association.secondMtuBytes;
+    const probe = this.probes[unit * PATHS + path] as MtuProbe;
+    probe.reset(Math.min(port.mtuBytes, theirs, PACKET_BYTES_MOST - ETHERNET_BYTES) & ~3, this.nowMicros);
+    this.setMtu(unit, path, probe.mtuBytes);
+  }
+
+  private probe(unit: number, path: number): void {
+    const probe = this.probes[unit * PATHS + path] as MtuProbe;
+    const sizeBytes = probe.next(this.nowMicros);
+    this.setMtu(unit, path, probe.mtuBytes);
+    if (sizeBytes > 0) this.sendProbe(unit, path, sizeBytes);
+  }
+
+  private sendProbe(unit: number, path: number, sizeBytes: number): void {
     const start = this.outbox.draft();
     if (start < 0) return;
     const bodyBytes = (sizeBytes - SEALED_OVERHEAD_BYTES) & ~3;
     this.bytes.fill(0, start, start + bodyBytes);
     this.writeHeader(start, RECORD_PROBE, bodyBytes - RECORD_HEADER_BYTES);
-    this.outbox.post(unit, PATH_TWIN, start, bodyBytes);
+    this.outbox.post(unit, path, start, bodyBytes);
   }
 
-  private answerProbe(unit: number, bodyBytes: number): void {
-    const at = this.reserve(unit, RECORD_PROBE_ANSWER, 0, 4, CLASS_HEARTBEAT);
+  /** `peerPath`: the path that the peer asked about. */
+  private answerProbe(unit: number, bodyBytes: number, peerPath: number): void {
+    const at = this.reserve(unit, RECORD_PROBE_ANSWER, peerPath, 4, CLASS_HEARTBEAT);
     if (at >= 0) this.view.setUint32(at, bodyBytes + RECORD_HEADER_BYTES + SEALED_OVERHEAD_BYTES);
   }
 
-  private onProbeAnswer(unit: number, sizeBytes: number): void {
-    const probe = this.probes[unit] as MtuProbe;
-    if (probe.answered(sizeBytes, this.nowMicros)) this.setMtu(unit, probe.mtuBytes);
+  private onProbeAnswer(unit: number, path: number, sizeBytes: number): void {
+    if (path >= PATHS || !this.paths.isTwin(path)) return;
+    const probe = this.probes[unit * PATHS + path] as MtuProbe;
+    if (probe.answered(sizeBytes, this.nowMicros)) this.setMtu(unit, path, probe.mtuBytes);
   }
 
-  private setMtu(unit: number, mtuBytes: number): void {
+  /** What every twin segment carries, if the port does. */
+  private leastMtu(path: number): number {
+    return Math.min(TWIN_MTU_BYTES, (this.ports[path] as Port).mtuBytes);
+  }
+
+  private setMtu(unit: number, path: number, mtuBytes: number): void {
+    this.paths.mtuBytes[unit * PATHS + path] = mtuBytes;
+    if (path === this.paths.best[unit]) this.tellMtu(unit);
+  }
+
+  /** Frames to the unit are as long as its best twin path carries. */
+  private tellMtu(unit: number): void {
+    const mtuBytes = this.paths.mtuBytes[unit * PATHS + (this.paths.best[unit] as number)] as number;
     this.outbox.bodyMost[unit] = (mtuBytes - SEALED_OVERHEAD_BYTES) & ~3;
     this.report.mtu(unit, mtuBytes);
   }

@@ -1,7 +1,7 @@
 // Who lives. A peer is
 //
 //   absent        not heard since this start
-//   alive         the twin path works both ways
+//   alive         the twin path, or one of two, works both ways
 //   dead          silent on every path, an independent one that worked until then included, while we still reach somebody else
 //   partitioned   everything else: heard on a data path only, heard but not hearing us, or silent for a reason that may be ours
 //
@@ -22,7 +22,6 @@ import type { EventRing } from "../fastpath/events.ts";
 import { MEMBER_STATE_NAMES } from "../fastpath/memory/tables.ts";
 import { RESTART_GRACE_MILLIS, UNITS } from "../limits.ts";
 import type { PlannedPeer } from "../plan.ts";
-import { PATH_TWIN } from "./frame.ts";
 import type { Paths } from "./paths.ts";
 
 export const ABSENT = MEMBER_STATE_NAMES.indexOf("absent");
@@ -138,7 +137,7 @@ export class Liveness {
       this.become(unit, DEAD, nowMicros);
       return;
     }
-    if (this.paths.isUp(unit, PATH_TWIN)) {
+    if (this.paths.isTwinUp(unit)) {
       this.isSilent[unit] = 0;
       this.straysSince[unit] = 0;
       this.become(unit, ALIVE, nowMicros);
@@ -165,7 +164,7 @@ export class Liveness {
     if (this.paths.lastIndependentUp(unit) < this.paths.lastHeard(unit)) return false;
     for (let k = 0; k < this.peers.length; k = (k + 1) | 0) {
       const other = this.peers[k] as number;
-      if (other !== unit && this.paths.isUp(other, PATH_TWIN)) return true;
+      if (other !== unit && this.paths.isTwinUp(other)) return true;
     }
     return this.reaches === null || this.reaches();
   }

@@ -13,7 +13,7 @@ import { Liveness } from "./liveness.ts";
 import { Orders } from "./orders.ts";
 import { type RoleHooks, Roles } from "./roles.ts";
 
-export interface MembershipOptions extends LinkTrial, Pick<LinkOptions, "ports" | "twinPort" | "packets" | "sealer" | "entropy" | "notes"> {
+export interface MembershipOptions extends LinkTrial, Pick<LinkOptions, "ports" | "twinPorts" | "packets" | "sealer" | "entropy" | "notes"> {
   readonly plan: Pick<Plan, "unit" | "site" | "agreementHash" | "twin">;
   readonly tables: Pick<Tables, "header" | "members" | "paths" | "counters">;
   /** The tables were empty or came from a checkpoint: no incarnation that a peer has seen may be used again. */

@@ -39,16 +39,20 @@ import {
   F_TO,
   F_VERSION,
   FRAME_VERSION,
+  GROUP_MAC,
   KIND_SEALED,
   PATH_TWIN,
   RECORD_HEADER_BYTES,
 } from "./frame.ts";
+import type { Paths } from "./paths.ts";
 
-/** Heartbeats on data ports go to the units' own group address: hosts need not look at them. */
-export const GROUP_MAC = Uint8Array.of(0x03, 0x54, 0x57, 0x4e, 0x57, 0x01);
 export const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 
 const NONE = -1;
+/** The better twin path at the moment of sealing. */
+const PATH_BEST = -1;
+/** A sealed frame that its port did not take: offset, length, unit, path. */
+const LEFT_WORDS = 4;
 /** A queued frame: offset, unit, body bytes, path. */
 const ENTRY_WORDS = 4;
 /** Frames that a flush may seal when the port was full; doubled with each flush that it was not. */
@@ -62,8 +66,7 @@ export interface OutboxOptions {
   readonly unit: number;
   readonly packets: PacketMemory;
   readonly sealer: Sealer;
-  /** By path. */
-  readonly ports: readonly (Port | null)[];
+  readonly paths: Paths;
   /** By unit; null: not a peer. */
   readonly associations: readonly (Association | null)[];
 }
@@ -75,8 +78,9 @@ export class Outbox {
   private readonly view: DataView;
   private readonly sealer: Sealer;
   private readonly ports: readonly (Port | null)[];
+  private readonly paths: Paths;
   private readonly associations: readonly (Association | null)[];
-  /** Most body bytes of a sealed frame to each unit: twin MTU less header and tag. */
+  /** Most body bytes of a sealed frame to each unit: MTU of its best twin path less header and tag. */
   readonly bodyMost = new Int32Array(UNITS);
   /** Open frames by unit × CLASSES + class: offset (NONE: none) and body bytes so far. */
   private readonly openOffset = new Int32Array(UNITS * CLASSES).fill(NONE);
@@ -88,11 +92,11 @@ export class Outbox {
   private readonly jobs = new Int32Array(SEAL_BATCH * JOB_WORDS);
   private readonly jobPaths = new Int32Array(SEAL_BATCH);
   private jobCount = 0;
-  /** Sealed frames that the twin port did not take: offset, length. */
-  private readonly left = new Int32Array(SEAL_BATCH * 2);
+  /** Sealed frames that a twin port did not take. */
+  private readonly left = new Int32Array(SEAL_BATCH * LEFT_WORDS);
   private leftCount = 0;
   /** The same, heartbeats: tried first. */
-  private readonly urgent = new Int32Array(URGENT * 2);
+  private readonly urgent = new Int32Array(URGENT * LEFT_WORDS);
   private urgentCount = 0;
   private budget = SEAL_BATCH;
   private accepted = 0;
@@ -106,11 +110,12 @@ export class Outbox {
     this.bytes = options.packets.bytes;
     this.view = options.packets.view;
     this.sealer = options.sealer;
-    this.ports = options.ports;
+    this.ports = options.paths.ports;
+    this.paths = options.paths;
     this.associations = options.associations;
   }
 
-  /** Room for a record to `unit` on the twin path: offset of its body, or -1. */
+  /** Room for a record to `unit` on its best twin path: offset of its body, or -1. */
   reserve(unit: number, type: number, flags: number, bodyBytes: number, txClass: number): number {
     const needed = (RECORD_HEADER_BYTES + bodyBytes + 3) & ~3;
     const most = this.bodyMost[unit] as number;
@@ -143,7 +148,7 @@ export class Outbox {
       return false;
     }
     this.writeRecordHeader(record, type, flags, bodyBytes, needed);
-    this.push(txClass, start, unit, needed, PATH_TWIN);
+    this.push(txClass, start, unit, needed, PATH_BEST);
     return true;
   }
 
@@ -240,7 +245,7 @@ export class Outbox {
 
   private close(unit: number, txClass: number): void {
     const cell = (unit * CLASSES + txClass) | 0;
-    this.push(txClass, this.openOffset[cell] as number, unit, this.openBytes[cell] as number, PATH_TWIN);
+    this.push(txClass, this.openOffset[cell] as number, unit, this.openBytes[cell] as number, PATH_BEST);
     this.openOffset[cell] = NONE;
     this.openCount = (this.openCount - 1) | 0;
   }
@@ -262,15 +267,18 @@ export class Outbox {
   }
 
   /** Headers, counter and job of a frame; drops it when its peer or port is gone. */
-  private prepare(offset: number, unit: number, bodyBytes: number, path: number): void {
+  private prepare(offset: number, unit: number, bodyBytes: number, chosen: number): void {
     const association = this.associations[unit] as Association | null;
+    const path = chosen === PATH_BEST ? (this.paths.best[unit] as number) : chosen;
     const port = this.ports[path] as Port | null;
-    if (association === null || !association.agreed || port === null || port.state !== PORT_UP) {
+    // Filled for a path that carried more, and the peer has moved to the other one meanwhile.
+    const isTooLong = chosen === PATH_BEST && this.paths.twinPaths.length === 2 && bodyBytes > (this.bodyMost[unit] as number);
+    if (association === null || !association.agreed || port === null || port.state !== PORT_UP || isTooLong) {
       this.packets.give(offset);
       this.refused++;
       return;
     }
-    this.address(offset, path === PATH_TWIN ? association.mac : GROUP_MAC, port);
+    this.address(offset, path === PATH_TWIN ? association.mac : this.paths.isTwin(path) ? association.secondMac : GROUP_MAC, port);
     const header = (offset + ETHERNET_BYTES) | 0;
     const bytes = this.bytes;
     association.nextCounter(path);
@@ -298,13 +306,11 @@ export class Outbox {
     const length = (ETHERNET_BYTES + SEAL_HEADER_BYTES + (this.jobs[at + JOB_BODY_BYTES] as number) + SEAL_TAG_BYTES) | 0;
     const path = this.jobPaths[job] as number;
     if ((this.ports[path] as Port).transmit(offset, length)) this.accepted = (this.accepted + 1) | 0;
-    else if (path === PATH_TWIN && isUrgent && this.urgentCount < URGENT) {
-      this.urgent[this.urgentCount * 2] = offset;
-      this.urgent[this.urgentCount * 2 + 1] = length;
+    else if (isUrgent && this.urgentCount < URGENT && this.paths.isTwin(path)) {
+      this.keep(this.urgent, this.urgentCount, offset, length, path);
       this.urgentCount = (this.urgentCount + 1) | 0;
-    } else if (path === PATH_TWIN && !isUrgent && this.leftCount < SEAL_BATCH) {
-      this.left[this.leftCount * 2] = offset;
-      this.left[this.leftCount * 2 + 1] = length;
+    } else if (!isUrgent && this.leftCount < SEAL_BATCH) {
+      this.keep(this.left, this.leftCount, offset, length, path);
       this.leftCount = (this.leftCount + 1) | 0;
     } else {
       this.packets.give(offset);
@@ -312,21 +318,34 @@ export class Outbox {
     }
   }
 
-  /** Offers kept frames to the twin port again, in order; returns how many are still kept. */
+  private keep(frames: Int32Array, count: number, offset: number, length: number, path: number): void {
+    const at = count * LEFT_WORDS;
+    frames[at] = offset;
+    frames[at + 1] = length;
+    frames[at + 2] = this.bytes[offset + ETHERNET_BYTES + F_TO] as number;
+    frames[at + 3] = path;
+  }
+
+  /**
+   * Offers kept frames to their twin ports again, in order; returns how many are still kept. Records whose peer has moved to the other
+   * twin path are given up, as on any loss: a port that takes nothing any more must not hold up the one that works.
+   */
   private retry(frames: Int32Array, count: number): number {
-    const port = this.ports[PATH_TWIN] as Port;
-    const isUp = port.state === PORT_UP;
     let kept = 0;
+    let fullPaths = 0;
     for (let k = 0; k < count; k = (k + 1) | 0) {
-      const offset = frames[k * 2] as number;
-      const length = frames[k * 2 + 1] as number;
-      if (!isUp) {
+      const at = k * LEFT_WORDS;
+      const offset = frames[at] as number;
+      const length = frames[at + 1] as number;
+      const path = frames[at + 3] as number;
+      const port = this.ports[path] as Port;
+      if (port.state !== PORT_UP || (frames === this.left && path !== this.paths.best[frames[at + 2] as number])) {
         this.packets.give(offset);
         this.refused++;
-      } else if (kept === 0 && port.transmit(offset, length)) this.accepted = (this.accepted + 1) | 0;
+      } else if ((fullPaths & (1 << path)) === 0 && port.transmit(offset, length)) this.accepted = (this.accepted + 1) | 0;
       else {
-        frames[kept * 2] = offset;
-        frames[kept * 2 + 1] = length;
+        fullPaths |= 1 << path;
+        frames.copyWithin(kept * LEFT_WORDS, at, at + LEFT_WORDS);
         kept = (kept + 1) | 0;
       }
     }

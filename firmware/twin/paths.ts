@@ -1,10 +1,14 @@
-// What is known of each path to each peer: the twin port and every data port. A path is up only if both ways work:
+// What is known of each path to each peer: the twin port, a second one where the board has it, and every data port. A path is up
+// only if both ways work:
 //
 //   heardAt    an authenticated frame of the peer came in on this port           its way to us works
 //   echoedAt   it told, on any path, that it had heard our heartbeat on this one  our way to it works
 //
 // Heartbeats echo the last sequence heard on every path of the receiver, with the time since, so that one path's failure
 // is known at once as long as another works, and the twin path's round trip follows without synchronised clocks.
+//
+// Of two twin paths the better one carries everything but heartbeats: it works, its last signs of life are not overdue, it loses
+// less, its round trip is shorter. The last two are looked at with each heartbeat, and a small difference moves nothing.
 
 import type { Port } from "../hal/contracts.ts";
 import { PORT_UP } from "../hal/contracts.ts";
@@ -17,11 +21,21 @@ const SENT = 64;
 const LOSS_MEMORY = 64;
 const NEVER = Number.NEGATIVE_INFINITY;
 const CELLS = UNITS * PATHS;
+/** Of two twin paths that both work the other one is better if it loses so much less (0..1) … */
+const LOSS_MARGIN = 1 / 32;
+/** … or loses no more, and its round trip is so much shorter. */
+const ROUND_TRIP_SHARE = 3 / 4;
 
 export class Paths {
   readonly detectMicros: number;
   /** Paths that this unit has, by number: its port, or null. */
   readonly ports: readonly (Port | null)[];
+  /** The twin port's path, and the second one's if there is one. */
+  readonly twinPaths: Int32Array;
+  /** By unit: the twin path that its frames take. */
+  readonly best = new Int32Array(UNITS).fill(PATH_TWIN);
+  /** What frames may have, by unit × PATHS + path; twin paths only. */
+  readonly mtuBytes = new Int32Array(CELLS);
   /** By unit × PATHS + path. */
   private readonly heardAt = new Float64Array(CELLS).fill(NEVER);
   private readonly echoedAt = new Float64Array(CELLS).fill(NEVER);
@@ -39,13 +53,62 @@ export class Paths {
   /** Sequences sent when `mark` was called, and who has echoed a later one since. */
   private readonly marks = new Int32Array(CELLS);
   private readonly markEchoed = new Uint8Array(UNITS);
-  /** Smoothed round trip of the twin path by unit; 0 = unknown. */
+  /** Smoothed round trip of the best twin path by unit; 0 = unknown. */
   readonly roundTripMicros = new Float64Array(UNITS);
 
-  /** `ports[PATH_TWIN]` is the twin port, `ports[1 + n]` data port n, null where there is none. */
-  constructor(ports: readonly (Port | null)[], detectMicros: number) {
+  /** `ports[PATH_TWIN]` is the twin port, `ports[1 + n]` port n, null where there is none. `second`: path of the second twin port, 0 = none. */
+  constructor(ports: readonly (Port | null)[], detectMicros: number, second = 0) {
     this.ports = ports;
     this.detectMicros = detectMicros;
+    this.twinPaths = second === 0 ? Int32Array.of(PATH_TWIN) : Int32Array.of(PATH_TWIN, second);
+  }
+
+  isTwin(path: number): boolean {
+    return path === PATH_TWIN || (this.twinPaths.length === 2 && path === this.twinPaths[1]);
+  }
+
+  /** A twin path to the unit works both ways, as of the last `refresh`. */
+  isTwinUp(unit: number): boolean {
+    return this.workingTwins(unit) > 0;
+  }
+
+  /** Twin paths to the unit that work both ways, as of the last `refresh`. */
+  workingTwins(unit: number): number {
+    const first = this.up[unit * PATHS + PATH_TWIN] as number;
+    return this.twinPaths.length === 2 ? first + (this.up[unit * PATHS + (this.twinPaths[1] as number)] as number) : first;
+  }
+
+  /** When a twin path to the unit last worked both ways; -Infinity = never. */
+  lastTwinUp(unit: number): number {
+    const last = this.lastUp(unit, PATH_TWIN);
+    return this.twinPaths.length === 2 ? Math.max(last, this.lastUp(unit, this.twinPaths[1] as number)) : last;
+  }
+
+  /** After `refresh`: which twin path is the better one? `isBeatDue`: loss and round trip count too. True: it is another one than before. */
+  choose(unit: number, isBeatDue: boolean, nowMicros: number): boolean {
+    if (this.twinPaths.length < 2) return false;
+    const path = this.best[unit] as number;
+    const other = path === PATH_TWIN ? (this.twinPaths[1] as number) : PATH_TWIN;
+    const ahead = this.grade(unit, other, nowMicros) - this.grade(unit, path, nowMicros);
+    if (ahead < 0 || (ahead === 0 && !(isBeatDue && this.isBetter(unit * PATHS + other, unit * PATHS + path)))) return false;
+    this.best[unit] = other;
+    this.roundTripMicros[unit] = this.pathRoundTripMicros[unit * PATHS + other] as number;
+    return true;
+  }
+
+  /** 0: does not work; 1: its signs of life are overdue; 2: it works. */
+  private grade(unit: number, path: number, nowMicros: number): number {
+    const port = this.ports[path] as Port | null;
+    if (!this.isUp(unit, path) || port === null || port.state !== PORT_UP) return 0;
+    const cell = unit * PATHS + path;
+    return Math.min(this.heardAt[cell] as number, this.echoedAt[cell] as number) < nowMicros - this.detectMicros / 2 ? 1 : 2;
+  }
+
+  private isBetter(other: number, cell: number): boolean {
+    const less = (this.loss[cell] as number) - (this.loss[other] as number);
+    const known = this.pathRoundTripMicros[other] as number;
+    if (Math.abs(less) >= LOSS_MARGIN) return less > 0;
+    return known > 0 && known < (this.pathRoundTripMicros[cell] as number) * ROUND_TRIP_SHARE;
   }
 
   /** A new start of the peer: what the old one echoed means nothing. When it was last heard stays true. */
@@ -141,7 +204,7 @@ export class Paths {
   }
 
   isAnyDataPathUp(unit: number): boolean {
-    for (let path = 1; path < PATHS; path = (path + 1) | 0) if (this.up[unit * PATHS + path] === 1) return true;
+    for (let path = 1; path < PATHS; path = (path + 1) | 0) if (this.up[unit * PATHS + path] === 1 && !this.isTwin(path)) return true;
     return false;
   }
 
@@ -155,7 +218,7 @@ export class Paths {
     let last = NEVER;
     for (let path = 1; path < PATHS; path = (path + 1) | 0) {
       const port = this.ports[path];
-      if (port === null || port === undefined || port.state !== PORT_UP) continue;
+      if (port === null || port === undefined || port.state !== PORT_UP || this.isTwin(path)) continue;
       const at = this.lastUpAt[unit * PATHS + path] as number;
       if (at > last) last = at;
     }
@@ -197,6 +260,6 @@ export class Paths {
     if (sample < 0) return;
     const known = this.pathRoundTripMicros[cell] as number;
     this.pathRoundTripMicros[cell] = known === 0 ? Math.max(sample, 1) : known + (sample - known) / 8;
-    if (path === PATH_TWIN) this.roundTripMicros[unit] = this.pathRoundTripMicros[cell] as number;
+    if (path === this.best[unit]) this.roundTripMicros[unit] = this.pathRoundTripMicros[cell] as number;
   }
 }

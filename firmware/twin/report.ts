@@ -3,7 +3,7 @@
 import { eventKind } from "../fastpath/event-kinds.ts";
 import type { EventRing } from "../fastpath/events.ts";
 import { word } from "../fastpath/memory/layout.ts";
-import { counterRow, MEMBERS, PATH_TABLE, type Tables } from "../fastpath/memory/tables.ts";
+import { counterRow, MEMBERS, PATH_TABLE, type Tables, TWIN_PATH_DOWN, TWIN_PATH_ONE_OF_TWO, TWIN_PATH_UP } from "../fastpath/memory/tables.ts";
 import type { Port } from "../hal/contracts.ts";
 import { UNITS } from "../limits.ts";
 import { PATH_TWIN, PATHS } from "./frame.ts";
@@ -90,8 +90,10 @@ export class LinkReport {
     this.notes.note(isLinked ? EVENT_ASSOCIATED : EVENT_LOST, nowMicros, unit, -1, 0);
   }
 
-  path(unit: number, path: number, isUp: boolean, nowMicros: number): void {
-    this.i[unit * MEMBER_WORDS + M_TWIN_PATH] = this.paths.isUp(unit, PATH_TWIN) ? 1 : 0;
+  /** A path came up or went down. `twinLinks`: how many twin paths the two units have between them. */
+  path(unit: number, path: number, isUp: boolean, twinLinks: number, nowMicros: number): void {
+    const working = this.paths.workingTwins(unit);
+    this.i[unit * MEMBER_WORDS + M_TWIN_PATH] = working === 0 ? TWIN_PATH_DOWN : working < twinLinks ? TWIN_PATH_ONE_OF_TWO : TWIN_PATH_UP;
     this.i[unit * MEMBER_WORDS + M_DATA_PATH] = this.paths.isAnyDataPathUp(unit) ? 1 : 0;
     this.notes.note(isUp ? EVENT_PATH_UP : EVENT_PATH_DOWN, nowMicros, unit, path === PATH_TWIN ? this.twinPort : path - 1, 0);
   }
@@ -143,7 +145,7 @@ export class LinkReport {
     this.pathRows[at + P_UP] = paths.isUp(unit, path) ? 1 : 0;
     this.pathRows[at + P_ROUND_TRIP] = paths.pathRoundTripMicros[cell] as number;
     this.pathRows[at + P_LOSS] = Math.round((paths.loss[cell] as number) * 1_000);
-    this.pathRows[at + P_MTU] = path === PATH_TWIN ? (this.i[unit * MEMBER_WORDS + M_MTU] as number) : (paths.ports[path] as Port).mtuBytes;
+    this.pathRows[at + P_MTU] = paths.isTwin(path) ? (paths.mtuBytes[cell] as number) : (paths.ports[path] as Port).mtuBytes;
   }
 
   /** With each beat: adds what happened since the last one to the unit's counters, which outlive this start. */

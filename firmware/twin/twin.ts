@@ -86,7 +86,7 @@ export class Twin implements Partner, RoleHooks {
       tables,
       packets,
       ports: parts.ports,
-      twinPort: plan.ports.find((port) => port.kind === "twin")?.number ?? -1,
+      twinPorts: plan.ports.filter((port) => port.kind === "twin").map((port) => port.number),
       sealer: parts.sealer,
       entropy: parts.entropy,
       notes: events,

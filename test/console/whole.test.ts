@@ -1,6 +1,7 @@
 // The whole firewall in one sentence.
 
 import { test } from "tap";
+import { peerSentence } from "../../firmware/manager/console/status.ts";
 import { wholeSentence } from "../../firmware/manager/console/whole.ts";
 
 const own = { unit: "A1", role: "active", passive_sites: 0, exposed_unit: 0, exposed_site: 0, exposed_link: 0 };
@@ -29,4 +30,10 @@ test("a site that stands by is named", async (t) => {
     wholeSentence({ ...own, passive_sites: 2 }, [peer("B1", "active")]),
     "A1 and B1 are active, site B stands by; if it failed now, no session would be lost with any unit or site.",
   );
+});
+
+test("a twin link that is down while the other one works is said, of the whole and of the peer", async (t) => {
+  const cut = { ...peer("B1", "active"), twin_path: 2 };
+  t.match(wholeSentence(own, [cut]), /A1 and B1 are active, one of two twin links to B1 is down; if it failed now/);
+  t.match(peerSentence({ ...cut, associated: 1, lag_rows: 0, digests_equal: 1, round_trip_micros: 400 }, 10), /; one of two twin links is down\.$/);
 });

@@ -46,14 +46,15 @@ test("a port needs a path or a device, and not both", async (t) => {
   t.match(complaints({ name: "mine", ports: [{ ...PORT, path: "a" }] })[0], /^board\/mine\.ts: ports\[0\]: has keys of both kinds/);
 });
 
-test("two ports in one place, and a second twin port, are refused", async (t) => {
+test("two ports in one place, and a third twin port, are refused", async (t) => {
   const twice = [
     { name: "a", path: "a.ethernet", kind: "twin" },
     { name: "b", path: "a.ethernet", kind: "twin" },
+    { name: "c", path: "c.ethernet", kind: "twin" },
   ];
   t.same(complaints({ name: "mine", ports: twice }), [
     'board/mine.ts: ports[1].path: the path "a.ethernet" is there already, as ports[0] [duplicate-name]',
-    "board/mine.ts: ports: there is more than one twin port [wrong-count]",
+    "board/mine.ts: ports: there are more than 2 twin ports [wrong-count]",
   ]);
 });
 

@@ -47,7 +47,7 @@ export class LinkBrain implements Brain, RecordReceiver {
       heartbeatMillis: 20,
       heartbeatMisses: 5,
       ports: start.ports,
-      twinPort: TWIN_PORT,
+      twinPorts: [TWIN_PORT],
       packets: start.packets,
       sealer: start.sealer,
       entropy: start.entropy,
@@ -93,7 +93,7 @@ export class LinkBrain implements Brain, RecordReceiver {
   }
 }
 
-export interface MemberOptions extends Partial<Pick<MembershipOptions, "reaches" | "isNewborn">> {
+export interface MemberOptions extends Partial<Pick<MembershipOptions, "reaches" | "isNewborn" | "twinPorts">> {
   readonly partition?: "stop" | "local";
   /** What the manager reserved; the tables' own when they hold one. */
   readonly incarnation?: number;
@@ -150,7 +150,7 @@ export class MemberBrain implements Brain, RecordReceiver {
         },
       },
       ports: start.ports,
-      twinPort: TWIN_PORT,
+      twinPorts: options.twinPorts ?? [TWIN_PORT],
       packets: start.packets,
       sealer: start.sealer,
       entropy: start.entropy,

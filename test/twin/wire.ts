@@ -1,5 +1,5 @@
-// A small world for the link's tests: units with a twin port and two data ports each, on three segments whose lanes can lose,
-// delay, duplicate, reorder, damage and cut. Real cipher, real packet memory, one schedule, one seed.
+// A small world for the link's tests: units with a twin port (or two) and two data ports each, on a segment for each, whose lanes
+// can lose, delay, duplicate, reorder, damage and cut. Their clocks differ by hours, and drift. Real cipher, real packet memory, one schedule, one seed.
 
 import type { EventName } from "../../firmware/fastpath/event-kinds.ts";
 import { EVENT_NAMES } from "../../firmware/fastpath/event-kinds.ts";
@@ -15,6 +15,9 @@ import type { PlannedPeer } from "../../firmware/plan.ts";
 
 export const TWIN_PORT = 2;
 export const DATA_PORTS = [0, 1];
+/** In units of a wire with `secondTwins`. */
+export const SECOND_TWIN_PORT = 3;
+const HOUR_MICROS = 3_600_000_000;
 export const SECRET = "5e".repeat(32);
 const BREATH_MICROS = 1_000;
 
@@ -99,10 +102,10 @@ export class Unit {
   constructor(world: Wire, number: number) {
     this.world = world;
     this.number = number;
-    this.nics = [...DATA_PORTS, TWIN_PORT].map(
-      (port) => new Nic(`${UNIT_NAMES[number]}-${port}`, Uint8Array.of(2, 0, 0, 0, number, port), port === TWIN_PORT ? world.twinMtuBytes : 1500),
+    this.nics = [...DATA_PORTS, TWIN_PORT, ...(world.secondTwins.includes(number) ? [SECOND_TWIN_PORT] : [])].map(
+      (port) => new Nic(`${UNIT_NAMES[number]}-${port}`, Uint8Array.of(2, 0, 0, 0, number, port), port >= TWIN_PORT ? world.twinMtuBytes : 1500),
     );
-    this.clock = new DriftingClock(world.schedule, number * 1_000_000, number * 20);
+    this.clock = new DriftingClock(world.schedule, number * HOUR_MICROS, number * 20);
     const area = new ArrayBuffer(planRegions(64).totalBytes);
     this.tables = mapTables(area, 64);
   }
@@ -153,20 +156,27 @@ export class Wire {
   readonly numbers: readonly number[];
   readonly twinMtuBytes: number;
   readonly twin: Segment;
+  /** Joins the second twin ports. */
+  readonly secondTwin: Segment;
+  /** Units that have one. */
+  readonly secondTwins: readonly number[];
   /** One segment per data port. */
   readonly data: readonly Segment[];
   readonly units = new Map<number, Unit>();
 
-  constructor(seed: number, numbers: readonly number[] = [1, 3], twinMtuBytes = 1500) {
+  constructor(seed: number, numbers: readonly number[] = [1, 3], twinMtuBytes = 1500, secondTwins: readonly number[] = []) {
     this.random = new Random(seed, "wire");
     this.numbers = numbers;
     this.twinMtuBytes = twinMtuBytes;
     this.twin = new Segment(this, "twin");
+    this.secondTwin = new Segment(this, "second twin");
+    this.secondTwins = secondTwins;
     this.data = DATA_PORTS.map((port) => new Segment(this, `data${port}`));
     for (const number of numbers) {
       const unit = new Unit(this, number);
       this.units.set(number, unit);
       this.twin.attach(number, unit.nics[TWIN_PORT] as Nic);
+      if (secondTwins.includes(number)) this.secondTwin.attach(number, unit.nics[SECOND_TWIN_PORT] as Nic);
       for (const [k, port] of DATA_PORTS.entries()) this.data[k]?.attach(number, unit.nics[port] as Nic);
       const breathe = (): void => {
         unit.breathe();
@@ -180,7 +190,7 @@ export class Wire {
     return this.units.get(number) as Unit;
   }
 
-  lanes(segments: readonly Segment[] = [this.twin, ...this.data]): Lane[] {
+  lanes(segments: readonly Segment[] = [this.twin, this.secondTwin, ...this.data]): Lane[] {
     return segments.flatMap((segment) => [...segment.lanes.values()]);
   }
 

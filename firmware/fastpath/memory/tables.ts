@@ -155,6 +155,11 @@ export const MEMBER_STATE_NAMES = ["absent", "alive", "dead", "partitioned", "re
 export const ROLE_NAMES = ["none", "active", "standby", "rejoining", "fail-closed"] as const;
 
 /** One row per unit, as this unit sees it; row 0 is unused. */
+/** Values of members.twinPath. */
+export const TWIN_PATH_DOWN = 0;
+export const TWIN_PATH_UP = 1;
+export const TWIN_PATH_ONE_OF_TWO = 2;
+
 export const MEMBERS: Table = defineTable({
   name: "members",
   doc: "the units of the logical firewall, as this one sees them",
@@ -175,7 +180,7 @@ export const MEMBERS: Table = defineTable({
     { name: "term", type: "u32", at: 3, doc: "its role's term" },
     { name: "successor", type: "i32", at: 4, names: UNIT_NAMES, doc: "unit that took over, 0 = none" },
     { name: "lastHeard", type: "i32", at: 5, unit: "ms", doc: "this boot's clock" },
-    { name: "twinPath", type: "i32", at: 6, doc: "1: heartbeats work both ways on the twin port" },
+    { name: "twinPath", type: "i32", at: 6, doc: "1: heartbeats work both ways on the twin port, or on both; 2: on one of two" },
     { name: "dataPath", type: "i32", at: 7, doc: "1: heartbeats work both ways on a data port" },
     { name: "roundTrip", type: "i32", at: 8, unit: "us", doc: "smoothed, twin port; 0 = unknown" },
     { name: "lagRows", type: "i32", at: 9, doc: "own rows that it has not acknowledged" },
@@ -206,7 +211,7 @@ export const PATH_TABLE: Table = defineTable({
   strideWords: 8,
   fields: [
     { name: "unit", type: "i32", at: 0, names: UNIT_NAMES, doc: "unit at the other end; 0 = row unused" },
-    { name: "path", type: "i32", at: 1, doc: "0 = the twin port, 1 + n = port n" },
+    { name: "path", type: "i32", at: 1, doc: "0 = the first twin port, 1 + n = port n" },
     { name: "up", type: "i32", at: 2, doc: "1: both ways work" },
     { name: "roundTrip", type: "i32", at: 3, unit: "us", doc: "smoothed; 0 = unknown" },
     { name: "loss", type: "i32", at: 4, unit: "per mille", doc: "of its heartbeats, lately" },

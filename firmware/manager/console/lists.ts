@@ -75,7 +75,11 @@ export function members(context: Context): Answer {
     counted("term", "term"),
     left("successor", "successor"),
     millisOf("silent", "silent_millis"),
-    yesNo("twin path", "twin_path"),
+    {
+      title: "twin path",
+      align: "left",
+      cell: (row: Row) => ["no", "yes", "one of two"][number(row, "twin_path")] ?? "no",
+    } as const,
     yesNo("data path", "data_path"),
     {
       title: "round trip",

@@ -1,6 +1,7 @@
 // `status`: a unit in sentences. Whether its dataplane is alive shows by its breaths: they go on even when nothing arrives.
 
 import { setTimeout as pause } from "node:timers/promises";
+import { TWIN_PATH_DOWN, TWIN_PATH_ONE_OF_TWO } from "../../fastpath/memory/tables.ts";
 import { TICK_MILLIS } from "../../limits.ts";
 import type { Answer, Context, Row } from "./query.ts";
 import { number, text } from "./query.ts";
@@ -38,7 +39,7 @@ function replication(member: Row, owned: number): string {
 }
 
 function paths(member: Row): string {
-  const ways = [...(number(member, "twin_path") === 1 ? ["the twin port"] : []), ...(number(member, "data_path") === 1 ? ["a data port"] : [])];
+  const ways = [...(number(member, "twin_path") !== TWIN_PATH_DOWN ? ["the twin port"] : []), ...(number(member, "data_path") === 1 ? ["a data port"] : [])];
   return ways.length === 0 ? "no path works" : `reached through ${ways.join(" and ")}`;
 }
 
@@ -53,8 +54,13 @@ export function peerSentence(member: Row, owned: number): string {
   if (number(member, "associated") === 0) return `${unit} is ${state}, but not associated: keys are not agreed; ${paths(member)}.`;
   const roundTrip = number(member, "round_trip_micros");
   const trip = roundTrip > 0 ? `; round trip ${duration(roundTrip / 1000)}` : "";
-  const way = number(member, "twin_path") === 1 ? "" : `; the twin port does not work, ${paths(member)}`;
-  return `${unit} is ${state}; ${replication(member, owned)}${trip}${way}.`;
+  return `${unit} is ${state}; ${replication(member, owned)}${trip}${twinLinks(member)}.`;
+}
+
+function twinLinks(member: Row): string {
+  const state = number(member, "twin_path");
+  if (state === TWIN_PATH_DOWN) return `; the twin port does not work, ${paths(member)}`;
+  return state === TWIN_PATH_ONE_OF_TWO ? "; one of two twin links is down" : "";
 }
 
 /** Looks for a few ticks. */

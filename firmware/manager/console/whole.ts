@@ -1,6 +1,7 @@
 // The whole firewall in one sentence: who does what, what is not as it should be, and what would be lost if something failed now.
 // Said by any unit, from its own count and from what the others tell in their heartbeats.
 
+import { TWIN_PATH_ONE_OF_TWO } from "../../fastpath/memory/tables.ts";
 import type { Row } from "./query.ts";
 import { number, text } from "./query.ts";
 import { count, counted } from "./words.ts";
@@ -47,6 +48,7 @@ function roles(units: readonly Unit[]): string {
     ...units.filter(({ state }) => state === "dead" || state === "partitioned").map(({ name, state }) => `${name} is ${state}`),
     ...units.filter(({ state }) => state === "absent").map(({ name }) => `${name} was not heard`),
     ...there.flatMap((unit) => ailments(unit).map((what) => `${unit.name} ${what}`)),
+    ...there.filter(({ row }) => row.twin_path === TWIN_PATH_ONE_OF_TWO).map(({ name }) => `one of two twin links to ${name} is down`),
   ];
   return parts.join(", ");
 }

@@ -3,7 +3,17 @@
 
 import { EVENT_NAMES, type EventName } from "../../fastpath/event-kinds.ts";
 import { word } from "../../fastpath/memory/layout.ts";
-import { EVENT_TABLE, headerWord, MEMBER_STATE_NAMES, MEMBERS, PORT_STATE_NAMES, PORT_TABLE, ROLE_NAMES, type Tables } from "../../fastpath/memory/tables.ts";
+import {
+  EVENT_TABLE,
+  headerWord,
+  MEMBER_STATE_NAMES,
+  MEMBERS,
+  PORT_STATE_NAMES,
+  PORT_TABLE,
+  ROLE_NAMES,
+  type Tables,
+  TWIN_PATH_ONE_OF_TWO,
+} from "../../fastpath/memory/tables.ts";
 import { EVENTS, PORTS, UNITS } from "../../limits.ts";
 
 /** Dataplanes breathe each 5 ms; a restart takes less than half of this. */
@@ -30,6 +40,7 @@ const M = {
   digestsEqual: at("digestsEqual"),
   heartbeats: at("heartbeatsReceived") >> 1,
   associated: at("associated"),
+  twinPath: at("twinPath"),
 };
 const P_NUMBER = word(PORT_TABLE, "number");
 const P_STATE = word(PORT_TABLE, "state");
@@ -42,6 +53,8 @@ export interface PeerLook {
   readonly isAssociated: boolean;
   /** Its copy of our sessions, or ours of its, is not complete yet. */
   readonly isBehind: boolean;
+  /** There are two twin links to it, and one of them does not work. */
+  readonly isOneLinkDown: boolean;
   /** This unit took over from it. */
   readonly isSucceeded: boolean;
 }
@@ -120,6 +133,7 @@ function peersOf({ members }: PanelTables, own: number): PeerLook[] {
       state: MEMBER_STATE_NAMES[(i[row + M.state] as number) & 0xff] ?? "absent",
       isAssociated: i[row + M.associated] === 1,
       isBehind: i[row + M.sweeping] === 1 || (i[row + M.lagMicros] as number) > LAG_MICROS_MOST || i[row + M.digestsEqual] !== 1,
+      isOneLinkDown: i[row + M.twinPath] === TWIN_PATH_ONE_OF_TWO,
       isSucceeded: i[row + M.successor] === own,
     });
   }

@@ -160,6 +160,13 @@ export const SITUATIONS: readonly Situation[] = [
     anyTwin((peer) => peer.state === "absent"),
   ),
   twin(
+    "link-down",
+    "slow",
+    "One of two twin links is down; everything goes over the other.",
+    "Check that link's cables and line; twinwall events says which.",
+    (look) => [...look.mates, ...look.twins].some((peer) => peer.isAssociated && peer.isOneLinkDown),
+  ),
+  twin(
     "catching-up",
     "slow",
     "The two sites' session tables are being made equal.",

@@ -3,7 +3,16 @@
 import { type EventName, EventRing, eventKind } from "../../../firmware/fastpath/events.ts";
 import { HEALTH_DISK, HEALTH_DRAINED, HEALTH_STALLS } from "../../../firmware/fastpath/memory/health.ts";
 import { word } from "../../../firmware/fastpath/memory/layout.ts";
-import { headerWord, MEMBER_STATE_NAMES, MEMBERS, PORT_STATE_NAMES, PORT_TABLE, ROLE_NAMES, type Tables } from "../../../firmware/fastpath/memory/tables.ts";
+import {
+  headerWord,
+  MEMBER_STATE_NAMES,
+  MEMBERS,
+  PORT_STATE_NAMES,
+  PORT_TABLE,
+  ROLE_NAMES,
+  type Tables,
+  TWIN_PATH_ONE_OF_TWO,
+} from "../../../firmware/fastpath/memory/tables.ts";
 import type { Log } from "../../../firmware/manager/log.ts";
 import { type Look, lookAt } from "../../../firmware/manager/panel/look.ts";
 import { makeArea, NOW_MICROS } from "../../store/area.ts";
@@ -115,6 +124,7 @@ export const SITUATIONS_STAGED: Readonly<Record<string, Look>> = {
   "twin dead": twinIs("dead"),
   "twin unit-dead": changed((tables) => setPeer(tables, B2, "dead")),
   "twin absent": twinIs("absent"),
+  "twin link-down": changed((tables) => setMember(tables, B1, "twinPath", TWIN_PATH_ONE_OF_TWO)),
   "twin catching-up": changed((tables) => setMember(tables, B1, "sweeping", 1)),
   "twin good": changed(() => undefined),
 
