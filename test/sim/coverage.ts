@@ -32,7 +32,6 @@ export const WAYS: readonly string[] = [
   "replicas-refused",
   "grants-given",
   "grants-taken",
-  "grants-reclaimed",
   "frames-rejected",
   "backlog-discarded",
   "event peer-dead",

@@ -321,7 +321,9 @@ export class FaultInjector {
     const before = picture.units.map(grantsGiven);
     const isLate = draw.chance(0.5);
     const waitMicros = draw.below(GRANT_MICROS);
-    if (draw.chance(0.5)) picture.moveService1();
+    // Something that follows.
+    for (let k = 0; k < 3; k++) download(picture.service1, picture.addresses(true).service3, { bytes: 300_000 });
+    if (draw.chance(0.7)) picture.moveService1();
     else picture.moveUser(draw.chance(0.5) ? "A" : "B");
     this.whenever(
       () => picture.units.some((unit, k) => grantsGiven(unit) > (before[k] as number)),
