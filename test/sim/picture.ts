@@ -48,6 +48,10 @@ export interface PictureOptions {
   /** One way between the sites. */
   readonly distanceMicros?: number;
   readonly twinMtuBytes?: number;
+  /** How much each unit's clock is ahead of that of the unit before it. */
+  readonly clocksApartMicros?: number;
+  /** Each unit has a second twin port, joined to the others' by a cable of its own. Without pairs. */
+  readonly secondTwin?: boolean;
   /** By device. */
   readonly dataMtuBytes?: Readonly<Record<string, number>>;
   readonly heartbeatMillis?: number;
@@ -65,6 +69,7 @@ export const MIRRORED_PORTS = [7_100, 7_163] as const;
 export const BYTES_PER_MICRO = 125;
 /** The version before had no highest acknowledgements in a row. */
 const PREVIOUS_FIELDS = new FieldList({ ...SESSIONS, fields: SESSIONS.fields.filter(({ name }) => name !== "originatorAcked" && name !== "responderAcked") });
+const SECOND_TWIN = { name: "twin2", device: "twin2", kind: "twin" } as const;
 const SECRET = "5a".repeat(32);
 /** Between upstream routers service1 is the user's neighbour. */
 const UPSTREAM_SERVICE1 = { address4: "10.9.0.20", address6: "fd00:9::20" };
@@ -178,13 +183,15 @@ export class Picture {
     const { world, options } = this;
     const plan = planOf(name, options);
     const segments = plan.ports.map((port) =>
-      port.kind === "twin"
-        ? plan.site === "A"
-          ? this.twin
-          : this.twinB
-        : world.segment(segmentName(plan.site as SiteName, port.device === ZONE_ONE.device ? ZONE_ONE.name : ZONE_THREE.name)),
+      port.device === SECOND_TWIN.device
+        ? (world.segments.get(SECOND_TWIN.name) ?? world.addSegment(SECOND_TWIN.name))
+        : port.kind === "twin"
+          ? plan.site === "A"
+            ? this.twin
+            : this.twinB
+          : world.segment(segmentName(plan.site as SiteName, port.device === ZONE_ONE.device ? ZONE_ONE.name : ZONE_THREE.name)),
     );
-    const unit = new SimUnit(world, { plan, segments, build: options.build });
+    const unit = new SimUnit(world, { plan, segments, build: options.build, aheadMicros: plan.unit * (options.clocksApartMicros ?? 0) });
     unit.trial = this.trialOf(name);
     return unit;
   }
@@ -413,5 +420,5 @@ export function planOf(name: string, options: PictureOptions): Plan {
   };
   const loaded = parseConfiguration(JSON.stringify(configuration, null, 2), "simulator.json");
   const secret = (options.strangers ?? []).includes(name) ? "a5".repeat(32) : SECRET;
-  return buildPlan(loaded, board, name, secret);
+  return buildPlan(loaded, options.secondTwin === true ? { ...board, ports: [...board.ports, SECOND_TWIN] } : board, name, secret);
 }

@@ -67,6 +67,8 @@ export interface UnitOptions {
   /** By port number. */
   readonly segments: readonly Segment[];
   readonly build: Builder;
+  /** Its clock is so far ahead of where it would be. */
+  readonly aheadMicros?: number;
 }
 
 /** One life of a dataplane. */
@@ -113,7 +115,7 @@ export class SimUnit {
     this.build = options.build;
     this.segments = options.segments;
     const random = world.random.fork(`unit ${this.name}`);
-    this.clock = new DriftingClock(world.schedule, random.between(1, 1e9), random.between(-DRIFT_PPM, DRIFT_PPM));
+    this.clock = new DriftingClock(world.schedule, random.between(1, 1e9) + (options.aheadMicros ?? 0), random.between(-DRIFT_PPM, DRIFT_PPM));
     this.nics = this.plan.ports.map(
       (port) => new Nic(`${this.name}.${port.device}`, Uint8Array.from([0x02, 0xaa, 0, 0, this.plan.unit, port.number]), port.mtuBytes),
     );

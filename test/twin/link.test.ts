@@ -3,7 +3,7 @@
 
 import { test } from "tap";
 import { defineTable, word, wordsOf } from "../../firmware/fastpath/memory/layout.ts";
-import { MEMBERS, SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
+import { counterRow, MEMBERS, SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
 import { FRAME_BYTES } from "../../firmware/limits.ts";
 import { FieldList } from "../../firmware/twin/fields.ts";
 import { RECORD_ROW } from "../../firmware/twin/frame.ts";
@@ -203,27 +203,34 @@ test("a frame built in place is sealed and sent where it lies", async (t) => {
   t.same(b.heard, ["in place"]);
 });
 
-test("when the port is slow, heartbeats go first, rows before queries, and sweeps are not starved", async (t) => {
+test("when the port is slow, heartbeats go first, rows before handed-off packets and queries, and sweeps are not starved; what is refused is counted", async (t) => {
   const { wire, boot, member } = pair(42);
   const a = boot(A);
   const b = boot(B);
   wire.run(100);
   for (const lane of wire.lanes([wire.twin])) lane.bytesPerMicro = 2;
   const most = a.link.bodyBytesMost(B);
+  let refusals = 0;
   a.onBreath = () => {
     for (const [txClass, name] of [
       [4, "sweep"],
       [3, "query"],
+      [2, "handoff"],
       [1, "row"],
     ] as const) {
-      for (let k = 0; k < 3; k++) a.say(B, name.padEnd(most), txClass);
+      for (let k = 0; k < 3; k++) if (!a.say(B, name.padEnd(most), txClass)) refusals++;
     }
   };
   wire.run(2_000);
+  a.onBreath = null;
+  wire.run(50);
   const count = (name: string): number => b.heard.filter((text) => text.startsWith(name)).length;
   t.equal(member(A, B, "associated"), 1);
   t.equal(wire.unit(A).noted("path-down").length, 0);
   t.ok(count("row") > 2 * count("query"), `${count("row")} rows, ${count("query")} queries`);
+  t.ok(count("row") > 2 * count("handoff"), `${count("row")} rows, ${count("handoff")} handed-off`);
+  t.ok(refusals > 1_000);
+  t.equal(wire.unit(A).tables.counters.f[counterRow("twin-refused")], refusals);
   t.ok(count("sweep") > 0.05 * b.heard.length, `${count("sweep")} of ${b.heard.length}`);
 });
 
