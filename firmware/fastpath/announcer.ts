@@ -1,5 +1,7 @@
 // Telling the neighbourhood where things are now: the gateways' and the site's addresses in routed mode, the stations behind each
 // wire in transparent mode. Said when a port comes up, and three times when this unit takes over: one announcement may be lost.
+// Gateways are said again each minute. Nothing else need ever come from a gateway's MAC, bridges forget in five minutes whom they do
+// not hear, and then all that hosts send to their gateway would be flooded.
 
 import type { Neighbours } from "./neighbours.ts";
 import type { WireStations } from "./wire-stations.ts";
@@ -7,6 +9,7 @@ import type { Zones } from "./zones.ts";
 
 /** From one announcement of a takeover to the next. */
 const AGAIN_MILLIS = [200, 1_000] as const;
+const REPEAT_MILLIS = 60_000;
 
 export class Announcer {
   private readonly zones: Zones;
@@ -32,10 +35,12 @@ export class Announcer {
   /** Now and then, while this unit forwards. */
   tick(nowMillis: number): void {
     this.stations?.tick();
-    if (this.said === AGAIN_MILLIS.length || ((nowMillis - this.dueMillis) | 0) < 0) return;
-    this.said++;
-    this.dueMillis = (nowMillis + (AGAIN_MILLIS[this.said] ?? 0)) | 0;
-    this.announce(-1);
+    if (((nowMillis - this.dueMillis) | 0) < 0) return;
+    const isTold = this.said === AGAIN_MILLIS.length;
+    if (!isTold) this.said++;
+    this.dueMillis = (nowMillis + (AGAIN_MILLIS[this.said] ?? REPEAT_MILLIS)) | 0;
+    // Stations behind a wire are heard themselves.
+    if (!isTold || this.stations === null) this.announce(-1);
   }
 
   /** What lies on a port, by number; -1: on all. */

@@ -187,6 +187,17 @@ test("a port that goes down drops what would leave by it; when it is up again th
   t.equal(rig.lost, 0);
 });
 
+test("gateways are said again each minute, before bridges forget where they are", async (t) => {
+  const rig = new Rig(PERMIT);
+  rig.dataplane.engine.takeOver();
+  rig.pass(2_000, 10);
+  rig.frames(1);
+  rig.pass(55_000, 100);
+  t.same(rig.frames(1), []);
+  rig.pass(10_000, 100);
+  t.ok(rig.frames(1).length >= 2, "gateway and site address");
+});
+
 test("a full transmit ring costs the packet and is counted", async (t) => {
   const rig = new Rig(PERMIT);
   rig.meetHosts();
