@@ -72,6 +72,8 @@ export const FRAMES = 16_384;
 export const FRAME_HEADROOM_BYTES = 258;
 /** A stall of 30 ms at 64,000 packets/s fits a ring. */
 export const RING_SLOTS = 2_048;
+/** Frames that a twin port may hold for transmission: behind them even a heartbeat waits, 6 ms at 1 Gbit/s. What it does not take waits in classes. */
+export const TWIN_RING_FRAMES = 512;
 /** Packets that one port delivers per breath. */
 export const BATCH = 256;
 /** Longest Ethernet frame that fits a packet frame. */
@@ -246,6 +248,7 @@ export function assertLimits(): void {
     ["a frame holds headroom and a 1,514-byte packet", PACKET_BYTES_MOST >= 1_514],
     ["every port's rings fit packet memory", FRAMES >= PORTS * RING_SLOTS * 2],
     ["a batch fits a ring", BATCH <= RING_SLOTS],
+    ["a twin port's frames fit its ring, and a batch fits them", TWIN_RING_FRAMES <= RING_SLOTS && SEAL_BATCH <= TWIN_RING_FRAMES],
     ["rings are powers of two", power(RING_SLOTS) && power(EVENTS) && power(COMMANDS) && power(CHANGES)],
     ["unit numbers fit an owner word", UNITS <= 128],
     ["every unit number has a name", UNIT_NAMES.length === UNITS],

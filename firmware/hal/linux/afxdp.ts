@@ -14,7 +14,7 @@
 //
 // One step per `service`, so that no step takes long; the constructor's caller takes them all at once (`open`).
 
-import { FRAME_BYTES, FRAME_HEADROOM_BYTES, PACKET_BYTES_MOST, RING_SLOTS } from "../../limits.ts";
+import { FRAME_BYTES, FRAME_HEADROOM_BYTES, PACKET_BYTES_MOST, RING_SLOTS, TWIN_RING_FRAMES } from "../../limits.ts";
 import type { PlannedPort } from "../../plan.ts";
 import { PORT_DOWN, PORT_GONE, PORT_UP, type Port } from "../contracts.ts";
 import {
@@ -72,6 +72,8 @@ export class AfxdpPort implements Port {
   private readonly native: Native = loadNative();
   private readonly planned: PlannedPort;
   private readonly number: number;
+  /** Frames that may wait for the device. */
+  private readonly transmitFrames: number;
   private readonly memory: FrameMemory;
   private readonly watch: LinkWatch;
   private readonly management: readonly number[] | undefined;
@@ -116,6 +118,7 @@ export class AfxdpPort implements Port {
   constructor(planned: PlannedPort, memory: FrameMemory, watch: LinkWatch, management: readonly number[] | undefined) {
     this.planned = planned;
     this.number = planned.number;
+    this.transmitFrames = planned.kind === "twin" ? TWIN_RING_FRAMES : RING_SLOTS;
     this.name = planned.device;
     this.mtuBytes = planned.mtuBytes;
     this.memory = memory;
@@ -237,9 +240,9 @@ export class AfxdpPort implements Port {
   }
 
   private isTransmitFull(): boolean {
-    if (((this.txProducer - this.txConsumerSeen) | 0) < RING_SLOTS) return false;
+    if (((this.txProducer - this.txConsumerSeen) | 0) < this.transmitFrames) return false;
     this.txConsumerSeen = Atomics.load(this.words, this.txConsumerWord);
-    return ((this.txProducer - this.txConsumerSeen) | 0) >= RING_SLOTS;
+    return ((this.txProducer - this.txConsumerSeen) | 0) >= this.transmitFrames;
   }
 
   private kick(): void {
