@@ -21,7 +21,18 @@ test("what is wrong, and what would be lost with it", async (t) => {
       peer("B1", "active", { exposed_site: 4, exposed_link: 2, ports_down: 1 }),
       peer("B2", "standby", { state: "dead" }),
     ]),
-    "A1 and B1 are active, A2 stands by, B2 is dead, A2 is not yet synchronised, B1 has 1 port down; if it failed now, 1 session with A1, 12 with site A and 4 with site B would be lost, and 5 sessions would stop without the link between the sites.",
+    "A1 and B1 are active, A2 stands by, B2 is dead, A2 is not yet synchronised, B1 has ports down; if it failed now, 1 session with A1, 12 with site A and 4 with site B would be lost, and 5 sessions would stop without the link between the sites.",
+  );
+});
+
+test("what ails several is said once", async (t) => {
+  t.equal(
+    wholeSentence({ ...own, twin_lost: 1 }, [
+      peer("A2", "standby", { twin_lost: 1, drained: 1 }),
+      peer("B1", "active", { state: "partitioned" }),
+      peer("B2", "standby", { state: "partitioned" }),
+    ]),
+    "A1 is active, A2 stands by, B1 and B2 are partitioned, A2 is drained, A1 and A2 have lost the twin link; if it failed now, no session would be lost with any unit or site.",
   );
 });
 

@@ -17,37 +17,36 @@ function listed(names: readonly string[]): string {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
-function verb(names: readonly string[], one: string, several: string): string {
-  return names.length === 1 ? one : several;
+/** "A1 and A2 stand by"; nothing of nobody. */
+function said(names: readonly string[], one: string, several: string): readonly string[] {
+  return names.length === 0 ? [] : [`${listed(names)} ${names.length === 1 ? one : several}`];
 }
 
-/** What ails a unit, gravest first; empty when nothing does. */
-function ailments({ row }: Unit): string[] {
-  const has = (column: string): boolean => number(row, column) > 0;
-  return [
-    ...(has("drained") ? ["is drained"] : []),
-    ...(has("behind") ? ["is not yet synchronised"] : []),
-    ...(has("stalls") ? ["stands still at times"] : []),
-    ...(has("twin_lost") ? ["has lost the twin link"] : []),
-    ...(has("ports_down") ? [`has ${counted(number(row, "ports_down"), "port")} down`] : []),
-    ...(has("monitored_silent") ? [`does not reach ${count(number(row, "monitored_silent"))} of its monitored addresses`] : []),
-    ...(has("disk_ailing") ? ["cannot write to its disk"] : []),
-  ];
-}
+/** What can ail a unit, gravest first: how it is said of one, and of several. */
+const AILMENTS: readonly (readonly [column: string, one: string, several: string])[] = [
+  ["drained", "is drained", "are drained"],
+  ["behind", "is not yet synchronised", "are not yet synchronised"],
+  ["stalls", "stands still at times", "stand still at times"],
+  ["twin_lost", "has lost the twin link", "have lost the twin link"],
+  ["ports_down", "has ports down", "have ports down"],
+  ["monitored_silent", "does not reach all of its monitored addresses", "do not reach all of their monitored addresses"],
+  ["disk_ailing", "cannot write to its disk", "cannot write to their disks"],
+];
 
 function roles(units: readonly Unit[]): string {
   const there = units.filter(({ state }) => state === "alive" || state === "rejoining");
-  const named = (role: string) => there.filter((unit) => unit.role === role).map(({ name }) => name);
-  const active = named("active");
-  const standby = named("standby");
-  const rejoining = named("rejoining");
+  const namesOf = (some: readonly Unit[]) => some.map(({ name }) => name);
+  const inRole = (role: string) => namesOf(there.filter((unit) => unit.role === role));
+  const inState = (state: string) => namesOf(units.filter((unit) => unit.state === state));
+  const active = said(inRole("active"), "is active", "are active");
   const parts = [
-    active.length > 0 ? `${listed(active)} ${verb(active, "is", "are")} active` : "no unit is active",
-    ...(standby.length > 0 ? [`${listed(standby)} ${verb(standby, "stands", "stand")} by`] : []),
-    ...(rejoining.length > 0 ? [`${listed(rejoining)} ${verb(rejoining, "rejoins", "rejoin")}`] : []),
-    ...units.filter(({ state }) => state === "dead" || state === "partitioned").map(({ name, state }) => `${name} is ${state}`),
-    ...units.filter(({ state }) => state === "absent").map(({ name }) => `${name} was not heard`),
-    ...there.flatMap((unit) => ailments(unit).map((what) => `${unit.name} ${what}`)),
+    ...(active.length > 0 ? active : ["no unit is active"]),
+    ...said(inRole("standby"), "stands by", "stand by"),
+    ...said(inRole("rejoining"), "rejoins", "rejoin"),
+    ...said(inState("dead"), "is dead", "are dead"),
+    ...said(inState("partitioned"), "is partitioned", "are partitioned"),
+    ...said(inState("absent"), "was not heard", "were not heard"),
+    ...AILMENTS.flatMap(([column, one, several]) => said(namesOf(there.filter(({ row }) => number(row, column) > 0)), one, several)),
     ...there.filter(({ row }) => row.twin_path === TWIN_PATH_ONE_OF_TWO).map(({ name }) => `one of two twin links to ${name} is down`),
   ];
   return parts.join(", ");
