@@ -179,13 +179,13 @@ export class Exchange implements RecordReceiver {
 
   /** This unit rejoins. `mayHaveLost`: its rows may be older than what peers hold, or some may be missing. */
   beginRejoin(mayHaveLost: boolean): void {
-    this.replicas.mayHaveLost = mayHaveLost;
+    this.replicas.rejoins(mayHaveLost);
     this.rejoin.begin();
   }
 
   /** Caught up, or waited for long enough: what still has no owner falls to whom the successions say. */
   endRejoin(): void {
-    this.replicas.mayHaveLost = false;
+    this.replicas.rejoined();
     this.rejoin.end();
     this.ownership.succeed(this.sessions.unit);
   }
@@ -240,7 +240,7 @@ export class Exchange implements RecordReceiver {
       if (this.replicas.remembers(row, this.header[H_TOMBSTONES] as number)) return false;
     } else if (!this.replicas.guardPassed(row)) return false;
     this.journal.forget(row);
-    this.replicas.forget(row);
+    this.replicas.forgetEnd(row);
     return true;
   }
 

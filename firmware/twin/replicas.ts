@@ -96,7 +96,9 @@ export class Replicas {
   private nowMicros = 0;
   private nowMillis = 0;
   /** Rows of ours may be missing here (a crash in mid-write, an older checkpoint): peers that show them are believed. */
-  mayHaveLost = false;
+  private mayHaveLost = false;
+  /** The same, and no end that this start has seen is forgotten yet: a session that is unknown here was never known to this start. */
+  private hasNotForgotten = false;
 
   constructor(sessions: SessionTable, journal: Journal, roles: Dispositions, events: EventRing, tables: Pick<Tables, "counters">) {
     this.sessions = sessions;
@@ -123,6 +125,16 @@ export class Replicas {
   at(nowMicros: number): void {
     this.nowMicros = nowMicros;
     this.nowMillis = Math.floor(nowMicros / 1_000) | 0;
+  }
+
+  /** This unit rejoins; the first time after a start that may have lost rows, it says so. */
+  rejoins(mayHaveLost: boolean): void {
+    this.mayHaveLost = mayHaveLost;
+    if (mayHaveLost) this.hasNotForgotten = true;
+  }
+
+  rejoined(): void {
+    this.mayHaveLost = false;
   }
 
   /** The peer's dataplane started anew: its frame counters begin again. */
@@ -233,8 +245,13 @@ export class Replicas {
     this.forgotEnds[unit] = 0;
   }
 
-  /** The row is about to be free. */
-  forget(row: number): void {
+  /** The tombstone is about to be free. */
+  forgetEnd(row: number): void {
+    this.hasNotForgotten = false;
+    this.forget(row);
+  }
+
+  private forget(row: number): void {
     this.dropped.clear(row);
     this.yields.forget(row);
   }
@@ -380,7 +397,8 @@ export class Replicas {
     if (d.i[S_OWNER] === sessions.me && !this.mayHaveLost) return ACKNOWLEDGE;
     if (((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) return this.bury(from, d, counter);
     const creator = creatorOf(d.i, 0);
-    if (this.isOffer(from, d.i) && (this.forgotEnds[from] === 1 || creator !== from)) return REFUSE;
+    // What its creator offers was remembered, had it ended here. Others' ends are forgotten sooner; but this start may not have known any.
+    if (this.isOffer(from, d.i) && (this.forgotEnds[from] === 1 || (creator !== from && !this.hasNotForgotten))) return REFUSE;
     if (creator < UNITS && this.forgotEnds[creator] === 1 && this.isInherited(d.i[S_OWNER] as number)) return REFUSE;
     const row = sessions.take();
     if (row < 0) return REFUSE;

@@ -317,6 +317,28 @@ test("a unit rejoins with an older checkpoint: no old row wins over a newer one"
   t.equal(again.tables.header.i[13], 31, "and owned");
 });
 
+test("a unit that lost its memory succeeds its heir before it was caught up: what its heir offers, sessions of its own earlier start, is taken", async (t) => {
+  const { wire, a, b } = pair(15);
+  for (let k = 1; k <= 30; k++) a.open(k, 2);
+  wire.run(10);
+  wire.cut(a, b);
+  b.succession(a.sessions.me, B1);
+  wire.run(20);
+  wire.units.splice(wire.units.indexOf(a), 1);
+  const again = new Unit(wire, A1, [B1], 1_024, 2);
+  again.exchange.beginRejoin(true);
+  again.exchange.endRejoin();
+  const heir = b.sessions.me;
+  for (const unit of [again, b]) unit.succession(heir, A1);
+  wire.connect(again, b);
+  t.ok(
+    wire.until(2_000, () => proven(again, b) && again.live().length === 30),
+    `${again.live().length} and ${b.live().length}`,
+  );
+  t.equal(again.tables.header.i[13], 30, "and owned");
+  t.equal(b.counter("sessions-lost"), 0);
+});
+
 test("a unit rejoins with its memory intact: its peer returns nothing, and says so at once", async (t) => {
   const { wire, a, b } = pair(9);
   const rows = Array.from({ length: 30 }, (_, k) => a.open(k + 1, 2));
