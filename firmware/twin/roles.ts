@@ -311,6 +311,7 @@ export class Roles implements Standing {
   linked(unit: number, nowMicros: number): void {
     this.nowMicros = nowMicros;
     (this.liveness as Liveness).linked(unit, nowMicros);
+    if (!this.census.isMate(unit)) this.sites.linked(unit);
     this.look();
   }
 

@@ -30,7 +30,7 @@ export class Sites {
   passive: number;
   term: number;
   private readonly own: number;
-  /** By unit of the other site: 1 = it said that its site answers for the gateways. */
+  /** By unit of the other site: 1 = it said that its site answers for the gateways, or may have done so while it was not heard. */
   private readonly answering = new Uint8Array(UNITS);
   private readonly isPaired: boolean;
   private readonly header: Int32Array;
@@ -69,7 +69,7 @@ export class Sites {
   }
 
   /**
-   * A unit of the other site says which sites stand by. True when its site answered for the gateways until now, and so does this one:
+   * A unit of the other site says which sites stand by. True when its site answered for the gateways until now, or may have, and so does this one:
    * switches may have learnt that they are there.
    */
   yields(unit: number, passive: number): boolean {
@@ -77,6 +77,14 @@ export class Sites {
     const was = this.answering[unit] as number;
     this.answering[unit] = standsBy ? 0 : 1;
     return standsBy && was === 1 && !this.isPassive;
+  }
+
+  /**
+   * A link with a unit of the other site begins. While there was none its site may have answered for the gateways, and what this one
+   * announced may not have reached its switches: so it yields with the first heartbeat that says that it stands by.
+   */
+  linked(unit: number): void {
+    this.answering[unit] = 1;
   }
 
   /** The other site goes on, this one stands by. */
