@@ -257,10 +257,11 @@ export class Exchange implements RecordReceiver {
     return pending.unacked.count;
   }
 
-  /** For how long the oldest of them has waited, microseconds; Infinity when it is not associated. */
+  /** For how long the oldest of them has waited, microseconds; Infinity when it is not associated, or has no room for one. */
   lagMicros(unit: number): number {
     const pending = this.journal.pending[unit] as Pending | null;
-    return pending === null || !pending.receiving ? Number.POSITIVE_INFINITY : this.replication.lagMicros(pending, this.nowMicros);
+    const isTold = pending?.receiving === true && pending.refused.count === 0;
+    return !isTold ? Number.POSITIVE_INFINITY : this.replication.lagMicros(pending, this.nowMicros);
   }
 
   /** Partner.follow: the session's packets come in at `unit`. */

@@ -6,9 +6,10 @@
 //   reason       holds when the mate stands by, is eligible and
 //   health       is healthier, and was for a moment: what fails for both, both notice, but not at once
 //   priority     is as healthy and has had the higher priority for the configured delay (preemption; never, if none is configured)
+//                while the mate lacks rows that are not just on their way (its table may be full), only ports that are down count
 //   ordered      an operator said so; forced: eligible or not
 
-import { HEALTH_BEHIND, HEALTH_INELIGIBLE, HEALTH_PORTS_SHIFT } from "../fastpath/memory/health.ts";
+import { HEALTH_BEHIND, HEALTH_INELIGIBLE, HEALTH_PORTS_MOST, HEALTH_PORTS_SHIFT } from "../fastpath/memory/health.ts";
 import { ANSWER_DONE, ANSWER_MATE_BEHIND, ANSWER_MATE_DRAINED, ANSWER_MATE_LAGS, ANSWER_NO_MATE } from "../fastpath/memory/orders.ts";
 import { RELIEF_BEATS, RELIEF_MINOR_MILLIS, YIELD_LAG_MILLIS, YIELD_LIMIT_MILLIS } from "../limits.ts";
 import type { Census } from "./census.ts";
@@ -22,7 +23,7 @@ export const RELIEF_ORDERED = 3;
 export interface Lag {
   /** Own rows that `unit` has not acknowledged; 0 when it is not associated: waiting would not help. */
   lagRows(unit: number): number;
-  /** For how long the oldest of them has waited, microseconds; Infinity when it is not associated. */
+  /** For how long the oldest of them has waited, microseconds; Infinity when it is not associated, or has no room for one. */
   lagMicros(unit: number): number;
 }
 
@@ -103,15 +104,23 @@ export class Relief {
     const isPreferred = isEligible && theirs === health && this.census.priorityOf(mate) > priority;
     if (!isPreferred) this.preferredSince = -1;
     else if (this.preferredSince < 0) this.preferredSince = nowMicros;
-    if (this.isHealthier(isEligible && theirs < health, theirs ^ health, nowMicros)) return RELIEF_HEALTH;
-    return isPreferred && this.preemptMicros > 0 && nowMicros - this.preferredSince >= this.preemptMicros ? RELIEF_PRIORITY : RELIEF_NONE;
+    if (this.isHealthier(mate, isEligible && theirs < health, theirs ^ health, nowMicros)) return RELIEF_HEALTH;
+    const isDue = isPreferred && this.preemptMicros > 0 && nowMicros - this.preferredSince >= this.preemptMicros;
+    return isDue && this.hasKeptUp(mate) ? RELIEF_PRIORITY : RELIEF_NONE;
   }
 
   /** `difference`: bits in which the two healths differ. */
-  private isHealthier(is: boolean, difference: number, nowMicros: number): boolean {
+  private isHealthier(mate: number, is: boolean, difference: number, nowMicros: number): boolean {
     if (!is) this.healthierSince = -1;
     else if (this.healthierSince < 0) this.healthierSince = nowMicros;
     const isMinor = difference >>> HEALTH_PORTS_SHIFT === 0;
-    return is && nowMicros - this.healthierSince >= (isMinor ? RELIEF_MINOR_MILLIS * 1000 : this.holdMicros);
+    if (!is || nowMicros - this.healthierSince < (isMinor ? RELIEF_MINOR_MILLIS * 1000 : this.holdMicros)) return false;
+    const isPorts = ((difference >>> HEALTH_PORTS_SHIFT) & HEALTH_PORTS_MOST) !== 0;
+    return isPorts || this.hasKeptUp(mate) || (!isMinor && this.lag.lagRows(mate) === 0);
+  }
+
+  /** What this unit owns, its mate has, but for what is on its way. False, too, if it cannot be told anything. */
+  private hasKeptUp(mate: number): boolean {
+    return this.lag.lagMicros(mate) <= YIELD_LIMIT_MILLIS * 1000;
   }
 }
