@@ -131,7 +131,7 @@ export class Exchange implements RecordReceiver {
         break;
       case RECORD_ROW_ACK:
       case RECORD_ROW_REFUSED:
-        this.replication.answers(from, type, body, bodyBytes, this.nowMicros);
+        this.replication.answers(from, type, flags, body, bodyBytes, this.nowMicros);
         break;
       case RECORD_SWEEP_BEGIN:
       case RECORD_SWEEP_END:

@@ -49,6 +49,8 @@ import { Yields } from "./yields.ts";
 export const SILENT = 0;
 export const ACKNOWLEDGE = 1;
 export const REFUSE = 2;
+/** The table is full: to be asked again. */
+export const NO_ROOM = 3;
 
 const C_APPLIED = counterRow("replicas-applied");
 const C_REFUSED = counterRow("replicas-refused");
@@ -143,7 +145,7 @@ export class Replicas {
     this.latestStamp[unit] = 0;
   }
 
-  /** Applies a record that `from` sent in the frame with this counter. Returns ACKNOWLEDGE, REFUSE or SILENT. `sweeping`: its sweep to us is under way. */
+  /** Applies a record that `from` sent in the frame with this counter. Returns ACKNOWLEDGE, REFUSE, NO_ROOM or SILENT. `sweeping`: its sweep to us is under way. */
   apply(from: number, d: DecodedRow, counter: number, sweeping: boolean): number {
     if (((counter - (this.latestCounter[from] as number)) | 0) > 0) this.latestCounter[from] = counter;
     if (((d.stamp - (this.latestStamp[from] as number)) | 0) > 0) this.latestStamp[from] = d.stamp;
@@ -154,7 +156,7 @@ export class Replicas {
     const result = row === NOT_FOUND ? this.unknown(from, d, counter) : this.known(from, row, d, counter, sweeping);
     if (result === ACKNOWLEDGE) this.inherit(i);
     if (result === ACKNOWLEDGE) this.counters[C_APPLIED] = (this.counters[C_APPLIED] as number) + 1;
-    if (result === REFUSE) this.counters[C_REFUSED] = (this.counters[C_REFUSED] as number) + 1;
+    if (result === REFUSE || result === NO_ROOM) this.counters[C_REFUSED] = (this.counters[C_REFUSED] as number) + 1;
     return result;
   }
 
@@ -401,7 +403,7 @@ export class Replicas {
     if (this.isOffer(from, d.i) && (this.forgotEnds[from] === 1 || (creator !== from && !this.hasNotForgotten))) return REFUSE;
     if (creator < UNITS && this.forgotEnds[creator] === 1 && this.isInherited(d.i[S_OWNER] as number)) return REFUSE;
     const row = sessions.take();
-    if (row < 0) return REFUSE;
+    if (row < 0) return NO_ROOM;
     const at = row * ROW_WORDS;
     this.write(at, d, this.allWords);
     sessions.i[at + S_STATE] = (d.i[S_STATE] as number) & ~FLAG_HALF_OPEN;
@@ -414,7 +416,7 @@ export class Replicas {
     }
     if (other !== -1) {
       sessions.release(row);
-      if (other === -2) return REFUSE;
+      if (other === -2) return NO_ROOM;
       return this.losesHere(other, d) ? REFUSE : SILENT;
     }
     sessions.setHalfOpen(row, ((d.i[S_STATE] as number) & FLAG_HALF_OPEN) !== 0);
@@ -489,14 +491,14 @@ export class Replicas {
   private bury(from: number, d: DecodedRow, counter: number): number {
     const sessions = this.sessions;
     const row = sessions.take();
-    if (row < 0) return REFUSE;
+    if (row < 0) return NO_ROOM;
     const at = row * ROW_WORDS;
     this.write(at, d, this.allWords);
     sessions.i[at + S_STATE] = STATE_TOMBSTONE;
     sessions.commit(row);
     if (!sessions.linkTombstone(row)) {
       sessions.release(row);
-      return REFUSE;
+      return NO_ROOM;
     }
     this.guard(row, from, counter);
     this.journal.touch(row, this.nowMicros);

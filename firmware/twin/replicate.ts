@@ -26,7 +26,7 @@ import { type Journal, STAMP_MICROS } from "./journal.ts";
 import type { Pace } from "./pace.ts";
 import type { Pending } from "./pending.ts";
 import { DecodedRow, RowCodec, replicatedWords } from "./record.ts";
-import { ACKNOWLEDGE, REFUSE, type Replicas } from "./replicas.ts";
+import { ACKNOWLEDGE, NO_ROOM, REFUSE, type Replicas } from "./replicas.ts";
 import type { Sweeps } from "./sweep.ts";
 
 /** Bytes of one entry in a list of acknowledgements or refusals: row, stamp, sweep. */
@@ -34,6 +34,8 @@ const ENTRY_BYTES = 12;
 const ENTRY_WORDS = 3;
 const ENTRIES_PER_RECORD = 100;
 const REFUSED_BIT = 8;
+/** Of a ROW_REFUSED record: for want of room, not for good. */
+const FLAG_NO_ROOM = 1;
 const RETRY_REFUSED_MICROS = 1_000_000;
 const SYN_RECEIVED = STATE_NAMES.indexOf("syn-received");
 
@@ -74,6 +76,7 @@ export class Replication {
   private readonly codecs: RowCodec[] = [];
   private readonly acknowledged: AnswerList[] = [];
   private readonly refused: AnswerList[] = [];
+  private readonly noRoom: AnswerList[] = [];
   private readonly decoded = new DecodedRow();
   private retryAtMicros = 0;
 
@@ -100,6 +103,7 @@ export class Replication {
       this.codecs.push(new RowCodec(replicatedWords()));
       this.acknowledged.push(new AnswerList());
       this.refused.push(new AnswerList());
+      this.noRoom.push(new AnswerList());
     }
   }
 
@@ -112,6 +116,7 @@ export class Replication {
     pending.receiving = true;
     (this.acknowledged[unit] as AnswerList).count = 0;
     (this.refused[unit] as AnswerList).count = 0;
+    (this.noRoom[unit] as AnswerList).count = 0;
   }
 
   /** The association is lost: nothing is kept for `unit`; its next association starts with a sweep. */
@@ -133,13 +138,14 @@ export class Replication {
     const result = type === RECORD_YIELD ? this.replicas.yielded(from, d, counter) : this.replicas.apply(from, d, counter, this.sweeps.incoming(from));
     if (result === ACKNOWLEDGE) (this.acknowledged[from] as AnswerList).add(d);
     if (result === REFUSE) (this.refused[from] as AnswerList).add(d);
+    if (result === NO_ROOM) (this.noRoom[from] as AnswerList).add(d);
     const received = ((from * MEMBER_WORDS) >> 1) + M_ROWS_RECEIVED;
     this.memberDoubles[received] = (this.memberDoubles[received] as number) + 1;
     return true;
   }
 
   /** A ROW_ACK or ROW_REFUSED record. */
-  answers(from: number, type: number, body: number, bodyBytes: number, nowMicros: number): void {
+  answers(from: number, type: number, flags: number, body: number, bodyBytes: number, nowMicros: number): void {
     const pending = this.journal.pending[from] as Pending | null;
     if (pending === null || !pending.receiving) return;
     // What the fastpath has changed since must not count as acknowledged.
@@ -156,7 +162,7 @@ export class Replication {
       else if (pending.swept.has(row)) continue;
       if (!pending.unacked.has(row) || this.journal.stamps[row] !== view.getInt32(at + 4)) continue;
       const replica = row * ROW_WORDS + S_REPLICA;
-      if (type === RECORD_ROW_REFUSED && pending.owed.has(row)) {
+      if (type === RECORD_ROW_REFUSED && pending.owed.has(row) && (flags & FLAG_NO_ROOM) === 0) {
         pending.drop(row);
         this.replicas.refused(row);
         continue;
@@ -183,8 +189,9 @@ export class Replication {
     for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
       const pending = this.journal.pending[unit] as Pending | null;
       if (pending === null || !pending.receiving) continue;
-      this.answer(unit, RECORD_ROW_ACK, this.acknowledged[unit] as AnswerList);
-      this.answer(unit, RECORD_ROW_REFUSED, this.refused[unit] as AnswerList);
+      this.answer(unit, RECORD_ROW_ACK, 0, this.acknowledged[unit] as AnswerList);
+      this.answer(unit, RECORD_ROW_REFUSED, 0, this.refused[unit] as AnswerList);
+      this.answer(unit, RECORD_ROW_REFUSED, FLAG_NO_ROOM, this.noRoom[unit] as AnswerList);
       pending.expire(nowMicros, this.timeoutMicros(unit), this.journal.stamps);
       this.sendRows(pending, nowMicros);
       if (pending.unsent.count === 0) pending.backlogSinceMicros = 0;
@@ -219,11 +226,11 @@ export class Replication {
     return roundTrip === 0 ? RESEND_MILLIS * 5_000 : Math.max(RESEND_MILLIS * 1_000, roundTrip * 4);
   }
 
-  private answer(unit: number, type: number, list: AnswerList): void {
+  private answer(unit: number, type: number, flags: number, list: AnswerList): void {
     let first = 0;
     while (first < list.count) {
       const count = Math.min(list.count - first, ENTRIES_PER_RECORD);
-      const body = this.channel.reserve(unit, type, 0, count * ENTRY_BYTES, CLASS_HEARTBEAT);
+      const body = this.channel.reserve(unit, type, flags, count * ENTRY_BYTES, CLASS_HEARTBEAT);
       if (body < 0) break;
       for (let k = 0; k < count * ENTRY_WORDS; k = (k + 1) | 0) this.channel.view.setInt32(body + (k << 2), list.words[first * ENTRY_WORDS + k] as number);
       first = (first + count) | 0;
