@@ -152,8 +152,9 @@ function describeTransfer(transfer: Transfer): string {
 }
 
 /**
- * Which transfers may fail when a unit is lost: those that were under way in a session of its own of which no other unit had a
- * copy, or only one from before it was established. A unit that has no session of a transfer takes nothing along.
+ * Which transfers may fail when a unit is lost: those that were under way in a session of its own of which no other running unit had a
+ * copy, or only one from before it was established; and those in a session of somebody else's, of which nobody else has a copy in any
+ * memory: its owner has lost it before. A unit that has no session of a transfer takes nothing along.
  */
 class Losses {
   readonly excused = new Set<Transfer>();
@@ -166,10 +167,16 @@ class Losses {
   }
 
   before(unit: SimUnit): void {
-    const copies = Map.groupBy(this.picture.units.filter((other) => other !== unit && other.isRunning).flatMap(rowsOf), ({ id }) => id);
+    const others = this.picture.units.filter((other) => other !== unit);
+    const copies = Map.groupBy(others.filter(({ isRunning }) => isRunning).flatMap(rowsOf), ({ id }) => id);
+    const anywhere = new Set(others.flatMap(rowsOf).flatMap(({ id, state }) => (state === STATE_TOMBSTONE ? [] : [id])));
     const lost = new Set<number>();
     for (const row of rowsOf(unit)) {
-      if (row.owner !== wordOf(unit) || row.state === STATE_TOMBSTONE) continue;
+      if (row.state === STATE_TOMBSTONE) continue;
+      if (row.owner !== wordOf(unit)) {
+        if (!anywhere.has(row.id)) lost.add(row.originatorPort);
+        continue;
+      }
       const survives = copies.get(row.id)?.some((copy) => copy.state !== STATE_TOMBSTONE && (notOlder(copy, row) || isEstablished(copy.state)));
       if (survives !== true) lost.add(row.originatorPort);
     }
