@@ -6,7 +6,7 @@ import { type Measured, must } from "../measured.ts";
 import { ALL_UNITS, type LabUnit, unitsAt } from "../picture.ts";
 import { number, untilTablesEqual } from "../scenarios.ts";
 import type { Deployment } from "./deployments.ts";
-import { exchangeQuietly, giveOrderTo, ownersSeenBy, type Pair, pairAt, underTraffic, untilHealthy, untilOwned } from "./traffic.ts";
+import { exchangeQuietly, ownersSeenBy, type Pair, pairAt, switchOverAt, underTraffic, untilOwned } from "./traffic.ts";
 
 const TAKEOVER_LIMIT_MILLIS = 5_000;
 const MEET_LIMIT_MILLIS = 8_000;
@@ -94,12 +94,10 @@ export async function unitReturns(lab: Lab, deployment: Deployment): Promise<Mea
     const equal = await untilTablesEqual(lab, MEET_LIMIT_MILLIS);
     must(equal >= quiet, `only ${equal} of ${quiet} quiet sessions are left`);
     lab.say(`all four tables hold the same ${number(equal)} quiet sessions`);
-    // Not always the one that took over: a unit that this machine did not run for too long has given way since.
-    const now = await pairAt(lab, "A");
-    await untilHealthy(lab, now.standby);
     // What site B took over while this machine ran nobody at site A stays there.
-    const home = ownersSeenBy(lab, now.active).includes("B") ? without(now.active) : unitsAt("A");
-    await giveOrderTo(lab, now.active, "switchover-unit");
+    const isAway = ownersSeenBy(lab, active).includes("B");
+    const now = await switchOverAt(lab, "A");
+    const home = isAway ? without(now.active) : unitsAt("A");
     await lab.units[now.standby].until("active", IS_FORWARDING, TAKEOVER_LIMIT_MILLIS);
     await untilOwned(lab, ALL_UNITS, home, TAKEOVER_LIMIT_MILLIS);
     lab.say(`${now.active} has handed over to ${now.standby} by an operator's order`);

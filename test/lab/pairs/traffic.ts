@@ -127,3 +127,22 @@ export async function giveOrderTo(lab: Lab, name: LabUnit, order: OrderName): Pr
   const answer = await giveOrder(lab.units[name].places.ordersFile, order, false);
   if (answer !== "done") throw new Failure(`${name} refuses ${order}: ${answer}`);
 }
+
+const SWITCHOVER_LIMIT_MILLIS = 10_000;
+
+/**
+ * Orders the active unit of a site to hand over to its mate; returns who was which before. One that is refused is asked again, as an
+ * operator would: a unit that this machine did not run for too long is not fit for it for a while, or has given way itself.
+ */
+export async function switchOverAt(lab: Lab, site: SiteName): Promise<Pair> {
+  const deadline = performance.now() + SWITCHOVER_LIMIT_MILLIS;
+  for (;;) {
+    const pair = await pairAt(lab, site);
+    await untilHealthy(lab, pair.standby);
+    const answer = await giveOrder(lab.units[pair.active].places.ordersFile, "switchover-unit", false);
+    if (answer === "done") return pair;
+    if (performance.now() > deadline) throw new Failure(`${pair.active} refuses switchover-unit: ${answer}`);
+    lab.say(`${pair.active} refuses to hand over: ${answer}`);
+    await pause(500);
+  }
+}
