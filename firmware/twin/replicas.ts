@@ -132,7 +132,10 @@ export class Replicas {
   /** This unit rejoins; the first time after a start that may have lost rows, it says so. */
   rejoins(mayHaveLost: boolean): void {
     this.mayHaveLost = mayHaveLost;
-    if (mayHaveLost) this.hasNotForgotten = true;
+    if (!mayHaveLost) return;
+    this.hasNotForgotten = true;
+    // Ends that a checkpoint tells of: nobody knows how old they are, so they are kept from now on.
+    for (let row = 0; row < this.sessions.capacity; row = (row + 1) | 0) if (this.isTombstone(row)) this.guardMillis[row] = this.nowMillis;
   }
 
   rejoined(): void {

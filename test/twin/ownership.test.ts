@@ -18,6 +18,7 @@ import {
   STATE_TOMBSTONE,
   WINDOW_STRIDE,
 } from "../../firmware/fastpath/sessions.ts";
+import { TOMBSTONE_GUARD_MILLIS } from "../../firmware/limits.ts";
 import { RECORD_CAUGHT_UP, RECORD_REJOIN, RECORD_ROW, RECORD_YIELD } from "../../firmware/twin/frame.ts";
 import { copyOf, ESTABLISHED, SYN_SENT, TCP, UDP, UDP_ONE_WAY, Unit, Wire } from "./units.ts";
 
@@ -337,6 +338,25 @@ test("a unit that lost its memory succeeds its heir before it was caught up: wha
   );
   t.equal(again.tables.header.i[13], 30, "and owned");
   t.equal(b.counter("sessions-lost"), 0);
+});
+
+test("ends that a checkpoint tells of are remembered at least as long as fresh ones", async (t) => {
+  const { wire, a, b } = pair(16);
+  const theirs = b.open(1, 2);
+  wire.run(10);
+  const row = a.counterpart(b, theirs);
+  b.end(theirs);
+  wire.run(10);
+  t.equal(a.kind(row), STATE_TOMBSTONE);
+  const checkpoint = copyOf(a);
+  wire.cut(a, b);
+  wire.run(20_000);
+  wire.units.splice(wire.units.indexOf(a), 1);
+  const again = new Unit(wire, A1, [B1], 1_024, 1, checkpoint);
+  wire.run(1);
+  again.exchange.beginRejoin(true);
+  wire.run(TOMBSTONE_GUARD_MILLIS - 100);
+  t.equal(again.kind(row), STATE_TOMBSTONE);
 });
 
 test("a unit rejoins with its memory intact: its peer returns nothing, and says so at once", async (t) => {
