@@ -64,10 +64,13 @@ for (const version of ["v4", "v6"] as const) {
     const [question, answer] = version === "v4" ? [8, 0] : [128, 129];
     rig.fromOne({ ...there, protocol, type: question });
     rig.pass(MINUTE - 1_000, 500);
+    // What the gateways say of themselves each minute.
+    arrived(rig);
     rig.fromThree({ source: THREE[version], destination: ONE[version], protocol, type: answer });
     t.equal(arrived(rig).length, 1);
     rig.pass(MINUTE + 1_000, 500);
     t.same(rig.states(), []);
+    arrived(rig);
     rig.fromThree({ source: THREE[version], destination: ONE[version], protocol, type: answer });
     t.equal(arrived(rig).length, 0);
   });

@@ -26,7 +26,7 @@ export const TWIN_MUTATIONS: readonly TwinMutation[] = [
   bug(
     "what is acknowledged has been applied",
     `${T}replicas.ts`,
-    "    const row = sessions.take();\n    if (row < 0) return REFUSE;\n    const at = row * ROW_WORDS;\n    this.write(at, d, this.allWords);\n    sessions.i[at + S_STATE] = (d",
+    "    const row = sessions.take();\n    if (row < 0) return NO_ROOM;\n    const at = row * ROW_WORDS;\n    this.write(at, d, this.allWords);\n    sessions.i[at + S_STATE] = (d",
     "    const row = sessions.take();\n    if (row < 0) return ACKNOWLEDGE;\n    const at = row * ROW_WORDS;\n    this.write(at, d, this.allWords);\n    sessions.i[at + S_STATE] = (d",
     "flood",
     "2",
