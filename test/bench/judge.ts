@@ -7,7 +7,7 @@
 // that grew (or shrank) is done again, at most HEAP_PASSES times, and the last one counts. If the walk itself left one byte per 1,000
 // packets, no pass would stay below 1 KiB.
 //
-//   npm run bench -- judge [--json]
+//   npm run bench -- --only judge
 
 import { PerformanceObserver, performance } from "node:perf_hooks";
 import { counterRow, headerWord } from "../../firmware/fastpath/memory/tables.ts";
@@ -15,6 +15,7 @@ import { openUnitMemory, removeUnitMemory } from "../../firmware/hal/linux/memor
 import { createPacketMemory } from "../../firmware/hal/packets.ts";
 import { BATCH, FRAME_BYTES, FRAMES } from "../../firmware/limits.ts";
 import { Dataplane } from "../../firmware/unit.ts";
+import { alone, type Outcome } from "./result.ts";
 import { ArrayPort, OPEN_PORT, planFor, randomSource, SYN, Traffic } from "./traffic.ts";
 
 const BATCHES = 4_000;
@@ -89,6 +90,9 @@ class Bench {
     return this.dataplane.tables.header.i[headerWord("sessionsLive")] as number;
   }
 }
+
+/** Takes a measurement by name in a process of its own; `share`: how far the benchmark is. */
+export type TakeApart = (measurement: string, share: number) => Promise<JudgeFigure>;
 
 export interface JudgeFigure {
   readonly what: string;
@@ -203,15 +207,36 @@ async function measureDrop(): Promise<JudgeFigure> {
   });
 }
 
-/** All figures of this benchmark, by name, smallest table first. */
+export const JUDGE_PARAGRAPH =
+  "Nanoseconds of TypeScript per packet, from receive ring to transmit ring: sessions in random order, so that their rows are not in the cache, and tables in shared memory as on an appliance.";
+
+/** All figures of this benchmark, and of how a hit's cost grows (capacity.ts), by name. */
 export const JUDGE_MEASUREMENTS: ReadonlyMap<string, () => Promise<JudgeFigure>> = new Map([
-  ...[1_000, 262_144, 1_048_576].map((sessions) => [`hit at ${sessions} sessions`, () => measureHit(sessions)] as const),
+  ...[1_000, 10_000, 100_000, 262_144, 1_048_576].map((sessions) => [hitAt(sessions), () => measureHit(sessions)] as const),
   ["miss that creates", measureMiss],
   ["drop by policy", measureDrop],
 ]);
 
+export function hitAt(sessions: number): string {
+  return `hit at ${sessions} sessions`;
+}
+
+const JUDGED = [hitAt(1_000), hitAt(262_144), hitAt(1_048_576), "miss that creates", "drop by policy"];
+
+/** Runs the benchmark. `take`: takes a measurement in a process of its own. */
+export async function measureJudge(isQuick: boolean, take: TakeApart): Promise<Outcome> {
+  const figures: JudgeFigure[] = [];
+  const names = isQuick ? JUDGED.slice(-1) : JUDGED;
+  for (const name of names) figures.push(await take(name, figures.length / names.length));
+  const comparisons = figures.map(({ what, sessions, medianNanos }) => {
+    const figure = `${what}${sessions > 0 ? `, ${sessions.toLocaleString("en-US")} sessions` : ""}: ns`;
+    return alone("judge", figure, medianNanos);
+  });
+  return { comparisons, charts: [], notes: [judgeTable(figures)] };
+}
+
 /** The figures as lines for people. */
-export function judgeTable(figures: readonly JudgeFigure[]): string {
+function judgeTable(figures: readonly JudgeFigure[]): string {
   const head = "what                           sessions   median ns   p10   p90   heap growth over 1,000,000 packets   collections";
   const number = (value: number, width: number) => value.toFixed(0).padStart(width);
   const lines = figures.map(

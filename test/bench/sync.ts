@@ -20,6 +20,7 @@ import { createPacketMemory } from "../../firmware/hal/packets.ts";
 import { BATCH, DIGEST_BUCKETS, FRAME_BYTES, FRAMES, SESSIONS_DEFAULT } from "../../firmware/limits.ts";
 import type { Plan } from "../../firmware/plan.ts";
 import { Dataplane } from "../../firmware/unit.ts";
+import { alone, type Comparison, type Outcome } from "./result.ts";
 import { ArrayPort, planFor, randomSource, Traffic } from "./traffic.ts";
 
 const SESSIONS = SESSIONS_DEFAULT;
@@ -362,8 +363,29 @@ export const SYNC_MEASUREMENTS: ReadonlyMap<string, () => SyncFigure> = new Map(
   ["without traffic", measureIdle],
 ]);
 
+export const SYNC_PARAGRAPH =
+  "A unit returns empty and is given a full table while its mate forwards; beside it, at the same time, a pair forwards that is in step. The mate's forwarding is compared with theirs.";
+
+/** Runs the benchmark. `take`: takes a measurement in a process of its own. Throws when a table was not equal afterwards. */
+export async function measureSync(isQuick: boolean, take: (measurement: string, share: number) => Promise<SyncFigure>): Promise<Outcome> {
+  const names = isQuick ? ["without traffic"] : [...SYNC_MEASUREMENTS.keys()];
+  const figures: SyncFigure[] = [];
+  for (const name of names) figures.push(await take(name, figures.length / names.length));
+  const unequal = figures.find(({ isEqual }) => !isEqual);
+  if (unequal !== undefined) throw new Error(`${unequal.what}: the tables were not equal by digest`);
+  return { comparisons: figures.flatMap(comparisonsOf), charts: [], notes: [syncTable(figures)] };
+}
+
+function comparisonsOf({ what, sessions, syncMillis, share, nanos, floor }: SyncFigure): Comparison[] {
+  const millis = alone("sync", `${sessions.toLocaleString("en-US")} sessions to a returned unit, ${what}: ms`, syncMillis[1]);
+  if (share === undefined || nanos === undefined) return [millis];
+  const ratio = { min: share[0], median: share[1], max: share[2] };
+  const figure = "forwarding during it: ns per packet";
+  return [millis, { benchmark: "sync", figure, peer: "forwarding without it", ours: nanos[1], theirs: nanos[0], ratio, floor: floor ?? null }];
+}
+
 /** The figures as lines for people. */
-export function syncTable(figures: readonly SyncFigure[]): string {
+function syncTable(figures: readonly SyncFigure[]): string {
   const three = (values: readonly number[] | undefined, digits: number): string =>
     values === undefined ? "–" : values.map((value) => value.toFixed(digits)).join(" / ");
   return figures

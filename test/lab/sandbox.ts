@@ -7,7 +7,7 @@
 // Inside, /run and /dev/shm are file systems of their own: namespace names, shared memory and run directories collide with
 // nobody's. Process 1 is a shell that reaps, so that a killed unit does not linger as a zombie.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -56,11 +56,12 @@ export function startSandbox(script: string, args: readonly string[], options: {
   return startCommandInSandbox([process.execPath, join(ROOT, script), ...args], options.stdio ?? "inherit");
 }
 
-/** The same for any command. */
-export function startCommandInSandbox(command: readonly string[], stdio: "inherit" | "pipe"): Sandbox {
+/** The same for any command. "ipc": output as inherited, and messages between this process and a Node.js one inside. */
+export function startCommandInSandbox(command: readonly string[], stdio: "inherit" | "pipe" | "ipc"): Sandbox {
+  const streams: StdioOptions = stdio === "ipc" ? ["ignore", "inherit", "inherit", "ipc"] : ["ignore", stdio, stdio];
   const child = spawn("setpriv", ["--pdeathsig", "KILL", "unshare", ...NAMESPACES, "sh", "-c", INIT, "init", ...command], {
     cwd: ROOT,
-    stdio: ["ignore", stdio, stdio],
+    stdio: streams,
     env: { ...process.env, [INSIDE]: "1" },
   });
   const exited = new Promise<number>((resolve) => {

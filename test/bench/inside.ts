@@ -1,0 +1,14 @@
+// A benchmark's part inside the sandbox; main.ts starts it there and hears what it tells.
+//
+//   inside.ts BENCHMARK [--quick]
+
+import type { Message } from "./agent.ts";
+import { measureBytes } from "./capacity.ts";
+import { measureForwarding } from "./forwarding/forwarding.ts";
+import type { Outcome } from "./result.ts";
+
+const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<Outcome>>> = { forwarding: measureForwarding, capacity: measureBytes };
+
+const outcome = await BENCHMARKS[process.argv[2] ?? ""]?.(process.argv.includes("--quick"));
+if (outcome === undefined) throw new Error("usage: inside.ts BENCHMARK [--quick]");
+process.send?.({ kind: "outcome", outcome } satisfies Message, () => process.exit(0));

@@ -1,0 +1,38 @@
+import { test } from "tap";
+import { drawChart } from "./chart.ts";
+import { alone, compare, shortcomings, table } from "./result.ts";
+
+const measured = { benchmark: "b", figure: "f", peer: "p", ours: [200, 100, 300], theirs: [400, 400, 300] } as const;
+
+test("a ratio above 1 is in our favour, for rates and for costs", async (t) => {
+  t.same(compare({ ...measured, better: "less" }).ratio, { min: 1, median: 2, max: 4 });
+  t.same(compare({ ...measured, better: "more" }).ratio, { min: 0.25, median: 0.5, max: 1 });
+  const { ours, theirs } = compare({ ...measured, better: "more" });
+  t.same([ours, theirs], [200, 400]);
+});
+
+test("a run falls short of a floor by its median, and of a peer that is missing", async (t) => {
+  const missed = compare({ ...measured, better: "less", floor: 2.1 });
+  const reached = compare({ ...measured, better: "less", floor: 2 });
+  const missing = compare({ ...measured, theirs: [], better: "less", floor: 2 });
+  t.equal(missing.ratio, null);
+  t.equal(shortcomings([missed, reached, missing, alone("b", "f", 1)]).length, 2);
+  t.same(shortcomings([compare({ ...measured, theirs: [], better: "less" })]), [], "without a floor nothing is asked");
+});
+
+test("the table has a line per comparison, its head and nothing else", async (t) => {
+  const lines = table([compare({ ...measured, better: "less", floor: 3 }), alone("b", "a hit", 216)]).split("\n");
+  t.equal(lines.length, 3);
+  t.match(lines[1], /f +p +200 +400 +1\.00 +2\.00 +4\.00 +3 ✗$/);
+  t.match(lines[2], /a hit +216$/);
+});
+
+test("a chart has a bar per value, none for a gap, and escapes what it is told", async (t) => {
+  const series = [
+    { name: "ours", values: [1, 2] },
+    { name: "theirs", values: [null, 4] },
+  ];
+  const svg = drawChart({ name: "c", title: "a < b", unit: "ns", groups: ["x", "y"], series });
+  t.equal(svg.match(/<title>/g)?.length, 3);
+  t.match(svg, /a &#60; b/);
+});
