@@ -152,6 +152,8 @@ export const BULK_SHARE = 0.04;
 /** Replicas that a succession left behind are offered to the successor after this, when it has had time to rewrite them; and again after that. */
 export const ESTATE_OFFER_MILLIS = 1_500;
 export const ESTATE_AGAIN_MILLIS = 1_000;
+/** A unit that hears of an earlier life of its own waits so long for the heir's claim, then claims it itself. */
+export const OWN_ORPHAN_MILLIS = 500;
 /** Acknowledgements that wait for the end of the breath, per peer; what exceeds them is sent again by the owner. */
 export const ACKNOWLEDGEMENTS = 4_096;
 /** A row is sent again when it was not acknowledged within four round trips, at least this; without a known round trip, this times five. */

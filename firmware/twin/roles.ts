@@ -17,7 +17,7 @@ import { word } from "../fastpath/memory/layout.ts";
 import { headerWord, MEMBER_STATE_NAMES, MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
 import { ownerUnit, ownerWord } from "../fastpath/sessions.ts";
 import { drop } from "../fastpath/verdicts.ts";
-import { REJOIN_LIMIT_MILLIS, UNITS } from "../limits.ts";
+import { OWN_ORPHAN_MILLIS, REJOIN_LIMIT_MILLIS, UNITS } from "../limits.ts";
 import type { PlannedPeer } from "../plan.ts";
 import { type Candidate, Census, ROLE_ACTIVE, ROLE_NONE, ROLE_REJOINING, ROLE_STANDBY } from "./census.ts";
 import {
@@ -150,6 +150,8 @@ export class Roles implements Standing {
   private patientUntil = 0;
   private deferUntil = 0;
   private hasClaimed = false;
+  /** So long the heir of an earlier life of ours may still claim it. */
+  private ownOrphanUntil = 0;
   /** This unit may own sessions under its present incarnation. */
   private owns: boolean;
   private number = 0;
@@ -215,6 +217,7 @@ export class Roles implements Standing {
     }
     this.lookBehind();
     this.elect(nowMicros);
+    this.claimOwn(nowMicros);
     if (this.role !== ROLE_ACTIVE) return;
     this.giveWay(nowMicros);
     if (this.role === ROLE_ACTIVE) this.claimDue(nowMicros);
@@ -466,6 +469,17 @@ export class Roles implements Standing {
     }
   }
 
+  /** What this unit owned in a life that only other sites remember: its mate, which should claim it, lost its memory as well. */
+  private claimOwn(nowMicros: number): void {
+    const { owners } = this;
+    const own = owners.orphans[this.unit] as number;
+    if (own === 0 || nowMicros < this.ownOrphanUntil) return;
+    owners.orphans[this.unit] = 0;
+    if (owners.successions.follow(own) !== 0) return;
+    this.claim(own, nowMicros);
+    this.owns = true;
+  }
+
   private claim(deadWord: number, nowMicros: number): void {
     this.term = this.nextTerm();
     this.header[H_TERM] = this.term;
@@ -497,6 +511,8 @@ export class Roles implements Standing {
     owners.seenByPeer(seen);
     if (seen < owners.incarnation || (seen === owners.incarnation && !isFirst)) return;
     const old = owners.me;
+    owners.orphans[this.unit] = ownerWord(this.unit, seen);
+    this.ownOrphanUntil = nowMicros + OWN_ORPHAN_MILLIS * 1000;
     owners.setIncarnation(seen + 1);
     this.hooks.incarnated(owners.incarnation);
     // Rows that were created meanwhile stay ours, and everybody shall know.
