@@ -369,19 +369,19 @@ export class Replicas {
       sessions.end(row);
       sessions.wheel.schedule(row, this.nowMillis, TOMBSTONE_MILLIS);
     } else {
-      // A grant whose packets were faster than its row: what they moved is not in the row.
-      const isAhead = sessions.i[row * ROW_WORDS + S_OWNER] === sessions.me && sessions.i[row * ROW_WORDS + S_ADOPTED] !== 0;
       const isGrant = sessions.i[row * ROW_WORDS + S_OWNER] !== sessions.me;
       this.takeState(row, d);
-      if (isAhead) this.keepTentative(row);
-      if (isGrant) this.counters[C_GRANTS] = (this.counters[C_GRANTS] as number) + 1;
+      // A grant brings all that its owner knew. Any other is a past state of ours, or a grant that its packets overtook: something passed since.
+      if (!isGrant) this.takeAsPast(row);
+      else this.counters[C_GRANTS] = (this.counters[C_GRANTS] as number) + 1;
       this.schedule(row);
     }
     sessions.changes.note(row);
     return ACKNOWLEDGE;
   }
 
-  private keepTentative(row: number): void {
+  /** What a peer has of a session of ours may be older than what we let pass: its windows are tentative. */
+  private takeAsPast(row: number): void {
     const at = row * ROW_WORDS;
     const i = this.sessions.i;
     if (((i[at + S_STATE] as number) & 0xff) <= STATE_LAST_TCP) i[at + S_STATE] = (i[at + S_STATE] as number) | FLAG_TENTATIVE;
@@ -425,6 +425,7 @@ export class Replicas {
     sessions.setHalfOpen(row, ((d.i[S_STATE] as number) & FLAG_HALF_OPEN) !== 0);
     if (d.i[S_OWNER] === sessions.me) {
       // Our own session, which a crash or an older checkpoint had lost here.
+      this.takeAsPast(row);
       this.schedule(row);
       sessions.changes.note(row);
     } else this.journal.touch(row, this.nowMicros);
