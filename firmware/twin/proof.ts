@@ -9,7 +9,7 @@
 import { type EventRing, eventKind } from "../fastpath/events.ts";
 import { word } from "../fastpath/memory/layout.ts";
 import { MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
-import { ROW_WORDS, type SessionTable } from "../fastpath/sessions.ts";
+import { ROW_WORDS, S_STATE, type SessionTable, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
 import { DIGEST_BUCKETS, DIGEST_MILLIS, UNITS } from "../limits.ts";
 import { bucketOf, type Digests } from "./digest.ts";
 import { type Channel, CLASS_SWEEP, RECORD_DIGEST, RECORD_DIGEST_DIFFERS } from "./frame.ts";
@@ -170,11 +170,15 @@ export class Proof {
     );
   }
 
+  /** Buckets with rows on their way prove nothing. An end that the peer had no room for does not count: it has no such session. */
   private leaveOut(peer: PeerProof, pending: Pending): void {
+    const { i } = this.sessions;
     peer.skipped.fill(0);
     pending.unacked.rewind();
     for (let row = pending.unacked.next(); row >= 0 || !pending.unacked.wrapped; row = pending.unacked.next()) {
-      if (row >= 0) putBit(peer.skipped, bucketOf(this.sessions.i, row * ROW_WORDS), true);
+      if (row < 0) continue;
+      const isUnheardEnd = pending.refused.has(row) && ((i[row * ROW_WORDS + S_STATE] as number) & 0xff) === STATE_TOMBSTONE;
+      if (!isUnheardEnd) putBit(peer.skipped, bucketOf(i, row * ROW_WORDS), true);
     }
   }
 
