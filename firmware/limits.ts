@@ -149,6 +149,8 @@ export const ROWS_SCANNED_PER_BREATH = 4_096;
 export const BULK_PORTION_ROWS = 32;
 export const BULK_PORTION_SCANS = 256;
 export const BULK_SHARE = 0.04;
+/** A passive site passes nothing on for so long after its link with the active one begins: that one announces the gateways meanwhile. */
+export const SITE_SETTLE_MILLIS = 100;
 /** Replicas that a succession left behind are offered to the successor after this, when it has had time to rewrite them; and again after that. */
 export const ESTATE_OFFER_MILLIS = 1_500;
 export const ESTATE_AGAIN_MILLIS = 1_000;

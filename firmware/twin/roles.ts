@@ -244,6 +244,10 @@ export class Roles implements Standing {
     return this.sites.isOtherPassive;
   }
 
+  get isSettling(): boolean {
+    return this.sites.isSettling(this.nowMicros);
+  }
+
   get isActive(): boolean {
     return this.role === ROLE_ACTIVE;
   }
@@ -314,7 +318,7 @@ export class Roles implements Standing {
   linked(unit: number, nowMicros: number): void {
     this.nowMicros = nowMicros;
     (this.liveness as Liveness).linked(unit, nowMicros);
-    if (!this.census.isMate(unit)) this.sites.linked(unit);
+    if (!this.census.isMate(unit)) this.sites.linked(unit, nowMicros);
     this.look();
   }
 

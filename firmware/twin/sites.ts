@@ -9,7 +9,7 @@
 // stand by itself, to take over from a site that is dead, or to stop standing by. So both sites are never told to stand by.
 
 import { headerWord, type TableView } from "../fastpath/memory/tables.ts";
-import { UNITS } from "../limits.ts";
+import { SITE_SETTLE_MILLIS, UNITS } from "../limits.ts";
 
 const H_PASSIVE = headerWord("passiveSites");
 const H_SITE_TERM = headerWord("siteTerm");
@@ -33,6 +33,7 @@ export class Sites {
   /** By unit of the other site: 1 = it said that its site answers for the gateways, or may have done so while it was not heard. */
   private readonly answering = new Uint8Array(UNITS);
   private readonly isPaired: boolean;
+  private settlesUntil = 0;
   private readonly header: Int32Array;
 
   /** Goes on with what an earlier start on these tables believed. */
@@ -83,8 +84,17 @@ export class Sites {
    * A link with a unit of the other site begins. While there was none its site may have answered for the gateways, and what this one
    * announced may not have reached its switches: so it yields with the first heartbeat that says that it stands by.
    */
-  linked(unit: number): void {
+  linked(unit: number, nowMicros: number): void {
     this.answering[unit] = 1;
+    this.settlesUntil = nowMicros + SITE_SETTLE_MILLIS * 1_000;
+  }
+
+  /**
+   * This site stands by, and the active one, linked a moment ago, is still announcing that the gateways are there: a packet that reaches
+   * this site may have been flooded, and reach the active one by itself.
+   */
+  isSettling(nowMicros: number): boolean {
+    return this.isPassive && nowMicros < this.settlesUntil;
   }
 
   /** The other site goes on, this one stands by. */

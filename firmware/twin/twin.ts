@@ -170,7 +170,8 @@ export class Twin implements Partner, RoleHooks {
   // What the fastpath asks.
 
   get mayForward(): boolean {
-    return this.membership.roles.mayForward && !(this.isWire && this.isPassive);
+    const { roles } = this.membership;
+    return roles.mayForward && !(this.isWire && this.isPassive) && !roles.isSettling;
   }
 
   get silentReason(): number {
