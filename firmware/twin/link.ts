@@ -79,6 +79,8 @@ export interface Standing {
   greeted(unit: number, incarnation: number, seen: number, nowMicros: number): void;
   /** Records flow from now on: the peer lives, whenever the next look at liveness is due. */
   linked(unit: number, nowMicros: number): void;
+  /** A data path to the unit works, and did not before. */
+  reached(unit: number, nowMicros: number): void;
   /** A heartbeat's body. */
   beat(unit: number, view: DataView, body: number, bodyBytes: number, nowMicros: number): void;
   /** Writes the rest of a heartbeat's body, from B_NUMBER on; the room is zeroes. */
@@ -362,6 +364,7 @@ export class Link implements Channel, Opened {
       const change = paths.refresh(unit, path, this.nowMicros);
       if (change === 0) continue;
       this.report.path(unit, path, change > 0, this.twinLinks(unit), this.nowMicros);
+      if (change > 0 && !paths.isTwin(path)) this.standing.reached(unit, this.nowMicros);
       if (change > 0 && this.linked[unit] === 1 && paths.isTwin(path)) this.probeAnew(unit, path);
     }
     const works = paths.isTwinUp(unit) && (this.associations[unit] as Association).agreed;

@@ -318,8 +318,12 @@ export class Roles implements Standing {
   linked(unit: number, nowMicros: number): void {
     this.nowMicros = nowMicros;
     (this.liveness as Liveness).linked(unit, nowMicros);
-    if (!this.census.isMate(unit)) this.sites.linked(unit, nowMicros);
+    this.reached(unit, nowMicros);
     this.look();
+  }
+
+  reached(unit: number, nowMicros: number): void {
+    if (!this.census.isMate(unit)) this.sites.reached(unit, nowMicros);
   }
 
   beat(unit: number, view: DataView, body: number, bodyBytes: number, nowMicros: number): void {

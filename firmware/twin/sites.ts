@@ -81,16 +81,16 @@ export class Sites {
   }
 
   /**
-   * A link with a unit of the other site begins. While there was none its site may have answered for the gateways, and what this one
-   * announced may not have reached its switches: so it yields with the first heartbeat that says that it stands by.
+   * A link, or a data path, with a unit of the other site works again. While it did not, that site may have answered for the gateways, and what
+   * this one announced may not have reached its switches: so it yields with the first heartbeat that says that it stands by.
    */
-  linked(unit: number, nowMicros: number): void {
+  reached(unit: number, nowMicros: number): void {
     this.answering[unit] = 1;
     this.settlesUntil = nowMicros + SITE_SETTLE_MILLIS * 1_000;
   }
 
   /**
-   * This site stands by, and the active one, linked a moment ago, is still announcing that the gateways are there: a packet that reaches
+   * This site stands by, and the active one, reached a moment ago, is still announcing that the gateways are there: a packet that reaches
    * this site may have been flooded, and reach the active one by itself.
    */
   isSettling(nowMicros: number): boolean {

@@ -562,4 +562,23 @@ export const KEPT_STORIES: readonly KeptStory[] = [
     },
     ["2102 ms  all-cut B1 for 2732 ms, detail 4023116804", "3293 ms  upgrade B1 for 474 ms, detail 1769283529"],
   ),
+  story(
+    3758,
+    "the stretched LAN healed after the twin link, and what was flooded over it reached the active site twice for a minute",
+    { everyMillis: 86, downloadBytesMost: 248816 },
+    {
+      pairs: false,
+      mode: "routed",
+      deployment: "active/passive",
+      follow: "both-directions",
+      followPackets: 43,
+      partition: "local",
+      firstPacket: "hold",
+      sessions: 1024,
+      distanceMicros: 322,
+      twinMtuBytes: 1500,
+      previous: [],
+    },
+    ["3866 ms  all-cut A1 for 2884 ms, detail 2714947716", "4229 ms  crash-sweep A1 for 769 ms, detail 1648175974"],
+  ),
 ];

@@ -19,6 +19,7 @@ export function steadyStanding(): Standing {
     seenIncarnationBefore: () => 0,
     greeted: () => {},
     linked: () => {},
+    reached: () => {},
     beat: () => {},
     write: () => {},
     append: () => 0,
