@@ -65,7 +65,10 @@ export class Proof {
     this.channel = channel;
     this.events = events;
     this.members = tables.members.i;
-    for (let unit = 0; unit < UNITS; unit++) this.peers.push(new PeerProof());
+    for (let unit = 0; unit < UNITS; unit++) {
+      this.peers.push(new PeerProof());
+      this.members[unit * MEMBERS.strideWords + M_EQUAL] = 0;
+    }
   }
 
   /** A new association: nothing is proven about `unit` any more. */

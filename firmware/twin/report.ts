@@ -83,6 +83,12 @@ export class LinkReport {
     this.inbox = parts.inbox;
     this.outbox = parts.outbox;
     this.twinPort = parts.twinPort;
+    // What an earlier start on these tables agreed with whom is nothing to this one.
+    for (let unit = 0; unit < UNITS; unit++) {
+      this.i[unit * MEMBER_WORDS + M_ASSOCIATED] = 0;
+      this.i[unit * MEMBER_WORDS + M_TWIN_PATH] = TWIN_PATH_DOWN;
+      this.i[unit * MEMBER_WORDS + M_DATA_PATH] = 0;
+    }
   }
 
   linked(unit: number, isLinked: boolean, nowMicros: number): void {

@@ -477,7 +477,7 @@ export class Roles implements Standing {
     }
   }
 
-  /** What this unit owned in a life that only other sites remember: its mate, which should claim it, lost its memory as well. */
+  /** What this unit owned in a life that only those remember who may not claim it: the heir lost its memory as well. */
   private claimOwn(nowMicros: number): void {
     const { owners } = this;
     const own = owners.orphans[this.unit] as number;
@@ -517,14 +517,26 @@ export class Roles implements Standing {
   private seenByPeer(seen: number, isFirst: boolean, nowMicros: number): void {
     const owners = this.owners;
     owners.seenByPeer(seen);
-    if (seen < owners.incarnation || (seen === owners.incarnation && !isFirst)) return;
+    if (seen < owners.incarnation || (seen === owners.incarnation && !isFirst)) {
+      if (seen > 0 && seen < owners.incarnation) this.hearOfLife(seen, nowMicros);
+      return;
+    }
     const old = owners.me;
-    owners.orphans[this.unit] = ownerWord(this.unit, seen);
-    this.ownOrphanUntil = nowMicros + OWN_ORPHAN_MILLIS * 1000;
+    this.hearOfLife(seen, nowMicros);
     owners.setIncarnation(seen + 1);
     this.hooks.incarnated(owners.incarnation);
     // Rows that were created meanwhile stay ours, and everybody shall know.
     if (this.hasClaimed) this.applySuccession(old, owners.me, this.nextTerm(), nowMicros);
+  }
+
+  /** A peer remembers an earlier life of ours. Who succeeds it? */
+  private hearOfLife(seen: number, nowMicros: number): void {
+    const { owners, unit } = this;
+    const word = ownerWord(unit, seen);
+    const known = owners.orphans[unit] as number;
+    if ((known !== 0 && (known & 0xffffff) >= (word & 0xffffff)) || owners.successions.follow(word) !== 0) return;
+    owners.orphans[unit] = word;
+    this.ownOrphanUntil = nowMicros + OWN_ORPHAN_MILLIS * 1000;
   }
 
   private become(role: number, nowMicros: number): void {

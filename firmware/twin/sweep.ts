@@ -74,8 +74,8 @@ class PeerSweeps {
   endHeardMicros = 0;
   readonly deletingBuckets = new Int32Array(BUCKET_WORDS);
 
-  /** Row at which the walk stands that takes back what the peer had acknowledged; -1 = none under way. */
-  forgetting = -1;
+  /** Row at which the walk stands that takes back what the peer had acknowledged (an earlier start may have left some); -1 = none under way. */
+  forgetting = 0;
 }
 
 export class Sweeps {
@@ -115,6 +115,7 @@ export class Sweeps {
       const peer = new PeerSweeps();
       peer.number = first | 0;
       this.peers.push(peer);
+      this.show(unit, 0);
     }
   }
 
