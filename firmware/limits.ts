@@ -22,6 +22,12 @@ export const INDEX_PROBES = 64;
 
 export const RULES = 10_000;
 export const ROUTES = 4_096;
+/** Named addresses, services and groups, of each kind; members of each; and what a group may come to with all the groups in it. */
+export const OBJECTS = 4_096;
+export const OBJECT_MEMBERS = 1_024;
+export const OBJECT_EXPANDED = 10_000;
+/** Configuration revisions that a unit keeps whole. */
+export const REVISIONS = 100;
 export const NEIGHBOURS = 4_096;
 /** Transparent mode: stations remembered behind the wires, a power of two; how often, and how many at once, a standby is told of them. */
 export const WIRE_STATIONS = 1_024;

@@ -13,21 +13,18 @@ import {
   parseAddress,
   parseMac,
   parsePrefix,
-  parsePrefixOrAddress,
   sameBytes,
 } from "./addresses.ts";
-import { type Problem, type ProblemCode, quote, readablePath } from "./problems.ts";
+import { checkNetwork, checkObjects, checkPolicy, zoneNamed } from "./check-policy.ts";
+import { type Problem, pathIn, quote, type Report, readablePath } from "./problems.ts";
 import { type Configuration, portOf, unitName, type ZoneConfiguration } from "./schema.ts";
-import { parseService } from "./services.ts";
 import type { Source } from "./shape.ts";
-
-type Report = (code: ProblemCode, pointer: string, message: string, remedy: string) => void;
 
 /** Every problem of a configuration whose shape is right. */
 export function checkConfiguration(configuration: Configuration, source: Source): readonly Problem[] {
   const problems: Problem[] = [];
   const report: Report = (code, pointer, message, remedy) => {
-    problems.push({ code, file: source.file, line: source.lineOf(pointer), path: readablePath(pointer), message, remedy });
+    problems.push({ code, file: source.file, line: source.lineOf(pointer), path: pathIn(source, pointer), message, remedy });
   };
   checkUnits(configuration, report);
   checkNames(configuration, report);
@@ -39,6 +36,7 @@ export function checkConfiguration(configuration: Configuration, source: Source)
   checkSharedPorts(configuration, report);
   checkSharedAddresses(configuration, report);
   checkRoutes(configuration, report);
+  checkObjects(configuration, report);
   checkPolicy(configuration, report);
   checkMonitored(configuration, report);
   return problems;
@@ -318,27 +316,6 @@ function checkNextHop(configuration: Configuration, zone: ZoneConfiguration, tex
   }
 }
 
-function checkPolicy(configuration: Configuration, report: Report): void {
-  configuration.policy.forEach((rule, k) => {
-    const at = `/policy/${k}`;
-    for (const key of ["from", "to"] as const) {
-      for (const [n, zone] of rule[key].entries()) zoneNamed(configuration, zone, `${at}/${key}/${n}`, report);
-    }
-    for (const key of ["source", "destination"] as const) {
-      for (const [n, text] of rule[key].entries()) checkNetwork(text, parsePrefixOrAddress(text), `${at}/${key}/${n}`, report);
-    }
-    rule.service.forEach((text, n) => {
-      if (parseService(text) === undefined)
-        report(
-          "wrong-service",
-          `${at}/service/${n}`,
-          `not a service (found ${quote(text)})`,
-          "Write tcp/443, udp/1024-65535, icmp/8, icmpv6/3/0 or protocol/47.",
-        );
-    });
-  });
-}
-
 function checkMonitored(configuration: Configuration, report: Report): void {
   const zones = new Set<string>();
   configuration.twin.monitored.forEach((monitored, k) => {
@@ -349,23 +326,4 @@ function checkMonitored(configuration: Configuration, report: Report): void {
     zones.add(monitored.zone);
     if (zone !== undefined) checkNextHop(configuration, zone, monitored.address, `${at}/address`, report);
   });
-}
-
-/** A network: host bits clear. */
-function checkNetwork(text: string, prefix: Prefix | undefined, at: string, report: Report): void {
-  if (prefix === undefined) {
-    report("wrong-prefix", at, `not a prefix (found ${quote(text)})`, "Write it as 10.1.0.0/24 or 2001:db8::/64; at most /32 and /128.");
-    return;
-  }
-  const network = networkOf(prefix);
-  if (sameBytes(network, prefix.bytes)) return;
-  const meant = formatPrefix({ bytes: network, prefixBits: prefix.prefixBits });
-  report("wrong-prefix", at, `bits are set behind the prefix length (found ${quote(text)})`, `Write ${meant}, or the address alone.`);
-}
-
-function zoneNamed(configuration: Configuration, name: string, at: string, report: Report): ZoneConfiguration | undefined {
-  const zone = configuration.zones.find((candidate) => candidate.name === name);
-  if (zone === undefined)
-    report("unknown-zone", at, `there is no zone ${quote(name)}`, `Name one of zones: ${configuration.zones.map((candidate) => candidate.name).join(", ")}.`);
-  return zone;
 }

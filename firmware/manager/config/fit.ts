@@ -1,17 +1,15 @@
 // What only a unit's board can tell: whether the ports that the configuration names are there.
 
 import type { Board } from "../../../board/board.ts";
-import { type Problem, type ProblemCode, quote, readablePath } from "./problems.ts";
+import { type Problem, pathIn, quote, type Report } from "./problems.ts";
 import { type Configuration, peersOf, portOf, type UnitConfiguration, unitName } from "./schema.ts";
 import type { Source } from "./shape.ts";
-
-type Report = (code: ProblemCode, pointer: string, message: string, remedy: string) => void;
 
 /** Problems between a checked configuration and the board of one of its units. */
 export function checkFit(configuration: Configuration, board: Board, unit: UnitConfiguration, source: Source): readonly Problem[] {
   const problems: Problem[] = [];
   const report: Report = (code, pointer, message, remedy) => {
-    problems.push({ code, file: source.file, line: source.lineOf(pointer), path: readablePath(pointer), message, remedy });
+    problems.push({ code, file: source.file, line: source.lineOf(pointer), path: pathIn(source, pointer), message, remedy });
   };
   checkPortNames(configuration, board, unitName(unit), report);
   if (configuration.mode === "transparent") checkWires(configuration, board, unitName(unit), report);

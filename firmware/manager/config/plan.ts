@@ -2,10 +2,11 @@
 
 import { createHash } from "node:crypto";
 import type { Board } from "../../../board/board.ts";
-import type { Plan, PlannedPort, PlannedRule, PlannedService, PlannedZone, Prefix } from "../../plan.ts";
-import { isLinkLocal, isV4, linkLocalOf, parseAddress, parseMac, parsePrefix, parsePrefixOrAddress } from "./addresses.ts";
+import type { Plan, PlannedPort, PlannedRule, PlannedZone, Prefix } from "../../plan.ts";
+import { isLinkLocal, isV4, linkLocalOf, parseAddress, parseMac, parsePrefix } from "./addresses.ts";
 import { checkFit, wiresOf } from "./fit.ts";
 import type { LoadedConfiguration } from "./load.ts";
+import { ObjectBook } from "./objects.ts";
 import { ConfigurationError, quote } from "./problems.ts";
 import {
   type Configuration,
@@ -18,7 +19,6 @@ import {
   unitNumber,
   type ZoneConfiguration,
 } from "./schema.ts";
-import { parseService } from "./services.ts";
 
 /**
  * Builds the plan of unit `name`. `secret`: hex of the pre-shared key, empty when the twin is off. Throws
@@ -51,7 +51,7 @@ export function buildPlan({ configuration, source }: LoadedConfiguration, board:
       nextHop: must(parseAddress(route.via)),
       zone: zoneNumber(configuration, route.zone),
     })),
-    rules: configuration.policy.map((rule, k) => planRule(configuration, rule, k + 1)),
+    rules: planRules(configuration),
     idleMillis: configuration.idleMillis,
     halfOpenPerDestination: configuration.halfOpenPerDestination,
     checks: {
@@ -147,19 +147,22 @@ function derivedMac(configuration: Configuration, zone: number, site: number): r
   return [0x02, 0x54, hash[0] as number, hash[1] as number, zone, site];
 }
 
-function planRule(configuration: Configuration, rule: Configuration["policy"][number], number: number): PlannedRule {
-  return {
-    number,
+/** The rules, with what objects stand for in place of their names. */
+export function planRules(configuration: Configuration): readonly PlannedRule[] {
+  const book = new ObjectBook(configuration);
+  const zones = new Map(configuration.zones.map((zone, k) => [zone.name, k + 1]));
+  return configuration.policy.map((rule, k) => ({
+    number: k + 1,
     name: rule.name,
-    fromZones: rule.from.map((zone) => zoneNumber(configuration, zone)),
-    toZones: rule.to.map((zone) => zoneNumber(configuration, zone)),
-    sources: rule.source.map((text) => must(parsePrefixOrAddress(text))),
-    destinations: rule.destination.map((text) => must(parsePrefixOrAddress(text))),
-    services: rule.service.map((text): PlannedService => must(parseService(text))),
+    fromZones: rule.from.map((zone) => must(zones.get(zone))),
+    toZones: rule.to.map((zone) => must(zones.get(zone))),
+    sources: book.addresses(rule.source),
+    destinations: book.addresses(rule.destination),
+    services: book.services(rule.service),
     action: rule.action,
     log: rule.log,
     idleMillis: (rule.idleSeconds ?? 0) * 1_000,
-  };
+  }));
 }
 
 function planTwin(configuration: Configuration, unit: Unit, secret: string): Plan["twin"] {

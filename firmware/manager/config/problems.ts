@@ -27,6 +27,10 @@ export type ProblemCode =
   | "gateway-outside-prefix"
   | "gateway-in-transparent"
   | "unreachable-next-hop"
+  | "unknown-object"
+  | "group-loop"
+  | "reserved-name"
+  | "shadowed-rule"
   | "no-twin-port"
   | "no-wire"
   | "absent-device"
@@ -51,6 +55,9 @@ export interface Problem {
   readonly remedy: string;
 }
 
+/** Takes one problem: its code, the place as an RFC 6901 pointer, what is wrong, what to do. */
+export type Report = (code: ProblemCode, pointer: string, message: string, remedy: string) => void;
+
 /** Carries every problem that was found; `message` lists them all. */
 export class ConfigurationError extends Error {
   readonly problems: readonly Problem[];
@@ -67,6 +74,11 @@ export function formatProblem(problem: Problem): string {
   const place = problem.file === "" ? "" : `${problem.file}${problem.line > 0 ? `:${problem.line}` : ""}: `;
   const path = problem.path === "" ? "" : `${problem.path}: `;
   return `${place}${path}${problem.message} [${problem.code}]\n  ${problem.remedy}`;
+}
+
+/** A place in `source`, in its own way of writing places. */
+export function pathIn(source: { readonly pathOf?: (pointer: string) => string }, pointer: string): string {
+  return source.pathOf === undefined ? readablePath(pointer) : source.pathOf(pointer);
 }
 
 /** `/zones/1/vlan` (RFC 6901) as `zones[1].vlan`. */

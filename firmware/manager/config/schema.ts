@@ -3,9 +3,12 @@
 //
 //   system ─ sites ─ units           who we are
 //   mode, ports, zones, routes       where packets come from and go to
-//   policy                           what may pass
+//   objects, policy                  what may pass
 //   twin                             how the sites hold together
 //   sessions, idleMillis, checks     how much, how long, how strict
+//
+// Beside what JSON Schema knows, a node says (Notes): which keys name an entry of a list, whose names a text is, and which part of the
+// configuration it belongs to. grammar.ts reads these.
 
 import Type from "typebox";
 import { SEAL_HEADER_BYTES, SEAL_TAG_BYTES } from "../../hal/contracts.ts";
@@ -16,6 +19,8 @@ import {
   HEARTBEAT_MILLIS,
   HEARTBEAT_MISSES,
   IDLE_MILLIS,
+  OBJECT_MEMBERS,
+  OBJECTS,
   PACKET_BYTES_MOST,
   PRIORITY_DEFAULT,
   ROUTES,
@@ -49,9 +54,34 @@ const NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$";
 const SITE = "^[A-Za-z][A-Za-z0-9-]{0,14}$";
 const UNIT = "^[A-Za-z][A-Za-z0-9-]{0,14}[12]$";
 
+/** Objects begin with a letter, so that none is taken for an address. */
+const OBJECT = "^[A-Za-z][A-Za-z0-9_.-]{0,30}$";
+
+/** Everything shared is the same on all units; the rest is of one site, or of one unit, and said for each. */
+export type Part = "shared" | "site" | "unit";
+
+/** Places that names are declared at. */
+export type NamePlace = "sites" | "units" | "zones" | "objects.addresses" | "objects.addressGroups" | "objects.services" | "objects.serviceGroups";
+
+/** What a node of the schema says beside JSON Schema's own words. */
+export type Notes = {
+  /** Of a list's entry: the keys that name it, written one after the other. */
+  readonly key?: readonly string[];
+  /** Of a text: where the names that it may be are declared. */
+  readonly refersTo?: readonly NamePlace[];
+  /** Of an object whose keys are names: where those are declared. */
+  readonly keyRefersTo?: readonly NamePlace[];
+  readonly part?: Part;
+  /** Not for people to set. */
+  readonly assigned?: boolean;
+};
+const note = <N extends Notes>(notes: N): N => notes;
+
 const closed = { additionalProperties: false } as const;
-const name = (description: string) => Type.String({ pattern: NAME, description });
-const texts = (description: string) => Type.Array(Type.String(), { default: [], description });
+const name = (description: string, notes: Notes = {}) => Type.String({ pattern: NAME, description, ...notes });
+const texts = (description: string, notes: Notes = {}) => Type.Array(Type.String(notes), { default: [], description });
+const ADDRESS_NAMES = note({ refersTo: ["objects.addresses", "objects.addressGroups"] });
+const SERVICE_NAMES = note({ refersTo: ["objects.services", "objects.serviceGroups"] });
 
 const Gateway = Type.Object(
   {
@@ -85,31 +115,55 @@ const Zone = Type.Object(
   {
     name: name("The zone's name, shared by both sites."),
     port: Type.Optional(name("The board's port that the zone lies on, on every unit that `ports` does not name.")),
-    ports: Type.Record(Type.String({ pattern: UNIT }), name("Port"), { ...closed, default: {}, description: "Port by unit name, where it differs." }),
+    ports: Type.Record(Type.String({ pattern: UNIT }), name("Port of the board."), {
+      ...closed,
+      ...note({ part: "unit", keyRefersTo: ["units"] }),
+      default: {},
+      description: "Port by unit name, where it differs.",
+    }),
     vlan: Type.Integer({ minimum: 0, maximum: 4094, default: 0, description: "802.1Q id; 0 is untagged." }),
     gateway: Gateway,
-    sites: Type.Record(Type.String({ pattern: SITE }), ZoneAtSite, { ...closed, default: {}, description: "The zone's own addresses, by site." }),
+    sites: Type.Record(Type.String({ pattern: SITE }), ZoneAtSite, {
+      ...closed,
+      ...note({ part: "site", keyRefersTo: ["sites"] }),
+      default: {},
+      description: "The zone's own addresses, by site.",
+    }),
   },
-  { ...closed, description: "A security zone. Its number is its place in the list, from 1." },
+  { ...closed, ...note({ key: ["name"] }), description: "A security zone. Its number is its place in the list, from 1." },
 );
 
 const Route = Type.Object(
   {
     prefix: Type.String({ description: "Destination network, such as 0.0.0.0/0 or 2001:db8::/32." }),
     via: Type.String({ description: "Next hop, an address in the zone's network." }),
-    zone: name("Zone that the next hop is reached through."),
+    zone: name("Zone that the next hop is reached through.", { refersTo: ["zones"] }),
   },
-  closed,
+  { ...closed, ...note({ key: ["prefix"] }), description: "A static route." },
+);
+
+const members = (description: string, notes: Notes) => Type.Array(Type.String(notes), { minItems: 1, maxItems: OBJECT_MEMBERS, description });
+const objects = (description: string, entry: ReturnType<typeof members>) =>
+  Type.Record(Type.String({ pattern: OBJECT }), entry, { ...closed, maxProperties: OBJECTS, default: {}, description });
+
+const Objects = Type.Object(
+  {
+    addresses: objects("Addresses by name.", members("Prefixes and addresses.", {})),
+    addressGroups: objects("Several addresses under one name.", members("Names of addresses, or of other groups.", ADDRESS_NAMES)),
+    services: objects("Services by name.", members("tcp/443, udp/1024-65535, icmp/8, icmpv6/3/0, protocol/47.", {})),
+    serviceGroups: objects("Several services under one name.", members("Names of services, or of other groups.", SERVICE_NAMES)),
+  },
+  { ...closed, default: {}, description: "Names that rules use instead of addresses and services." },
 );
 
 const Rule = Type.Object(
   {
     name: name("The rule's name."),
-    from: texts("Zones that the packet comes from; empty is any."),
-    to: texts("Zones that the packet goes to; empty is any."),
-    source: texts("Source prefixes or addresses; empty is any."),
-    destination: texts("Destination prefixes or addresses; empty is any."),
-    service: texts("tcp/443, udp/1024-65535, icmp/8, icmpv6/3/0, protocol/47; empty is any."),
+    from: texts("Zones that the packet comes from; empty is any.", { refersTo: ["zones"] }),
+    to: texts("Zones that the packet goes to; empty is any.", { refersTo: ["zones"] }),
+    source: texts("Source prefixes, addresses, or names of objects; empty is any.", ADDRESS_NAMES),
+    destination: texts("Destination prefixes, addresses, or names of objects; empty is any.", ADDRESS_NAMES),
+    service: texts("tcp/443, udp/1024-65535, icmp/8, icmpv6/3/0, protocol/47, or names of objects; empty is any.", SERVICE_NAMES),
     action: Type.Enum(["permit", "deny", "reject"] as const, {
       description: "What happens to a packet that opens something: permit makes a session, deny is silent, reject answers.",
     }),
@@ -122,15 +176,15 @@ const Rule = Type.Object(
       }),
     ),
   },
-  { ...closed, description: "Rules are tried in order; the first that matches decides; a packet that none matches is denied." },
+  { ...closed, ...note({ key: ["name"] }), description: "Rules are tried in order; the first that matches decides; a packet that none matches is denied." },
 );
 
 const Monitored = Type.Object(
   {
-    zone: name("Zone that the address is reached through; one address per zone."),
+    zone: name("Zone that the address is reached through; one address per zone.", { refersTo: ["zones"] }),
     address: Type.String({ description: "An address that answers while this site is connected: reaching it tells a peer's death from a partition." }),
   },
-  closed,
+  { ...closed, ...note({ key: ["zone"] }), description: "An address that is watched." },
 );
 
 const Twin = Type.Object(
@@ -146,7 +200,11 @@ const Twin = Type.Object(
         "Both sites answer for the gateways and make sessions, or one does and the other stands by: it answers for no gateway, and hands what reaches it to the active one.",
     }),
     activeSite: Type.Optional(
-      Type.String({ pattern: SITE, description: "Of active/passive: the site that is active until the first switchover. Left out: the first of sites." }),
+      Type.String({
+        pattern: SITE,
+        ...note({ refersTo: ["sites"] }),
+        description: "Of active/passive: the site that is active until the first switchover. Left out: the first of sites.",
+      }),
     ),
     follow: Type.Enum(["never", "both-directions", "originator"] as const, {
       default: "both-directions",
@@ -180,12 +238,12 @@ const Twin = Type.Object(
     ),
     monitored: Type.Array(Monitored, { maxItems: ZONES - 1, default: [], description: "Addresses that tell a death from a partition." }),
   },
-  { ...closed, default: {} },
+  { ...closed, default: {}, description: "How the sites hold together." },
 );
 
 const Unit = Type.Object(
   {
-    site: Type.String({ pattern: SITE, description: "Site that the unit stands at." }),
+    site: Type.String({ pattern: SITE, ...note({ refersTo: ["sites"] }), description: "Site that the unit stands at." }),
     index: Type.Integer({ minimum: 1, maximum: 2, description: "1 or 2 within its site; with the site it makes the unit's name, A1." }),
     priority: Type.Integer({
       minimum: 1,
@@ -193,9 +251,11 @@ const Unit = Type.Object(
       default: PRIORITY_DEFAULT,
       description: "Of a site's two units, both as healthy, the one with the higher priority is preferred; with equal ones, index 1.",
     }),
-    peers: Type.Optional(Type.Array(Type.String({ pattern: UNIT }), { description: "Units that it associates with. Left out: all others." })),
+    peers: Type.Optional(
+      Type.Array(Type.String({ pattern: UNIT, ...note({ refersTo: ["units"] }) }), { description: "Units that it associates with. Left out: all others." }),
+    ),
   },
-  closed,
+  { ...closed, ...note({ key: ["site", "index"], part: "unit" }), description: "An appliance, by its name: A1." },
 );
 
 const idle = (key: keyof typeof IDLE_MILLIS, description: string) =>
@@ -218,12 +278,13 @@ const Idle = Type.Object(
 
 export const ConfigurationSchema = Type.Object(
   {
-    system: Type.Object({ name: name("Name of the logical firewall; every unit carries it.") }, closed),
+    system: Type.Object({ name: name("Name of the logical firewall; every unit carries it.") }, { ...closed, description: "The logical firewall." }),
     revision: Type.Integer({
+      ...note({ assigned: true }),
       minimum: 1,
       maximum: 0x7fff_ffff,
       default: 1,
-      description: "Number of this configuration; sessions remember which one permitted them.",
+      description: "Number of this configuration; sessions remember which one permitted them. A unit that keeps revisions counts them itself.",
     }),
     sites: Type.Array(Type.String({ pattern: SITE }), {
       minItems: 1,
@@ -249,7 +310,7 @@ export const ConfigurationSchema = Type.Object(
             description: "Largest IP packet on the port.",
           }),
         },
-        closed,
+        { ...closed, description: "A port of the board." },
       ),
       { ...closed, default: {}, description: "Settings of the board's ports, by name." },
     ),
@@ -259,6 +320,7 @@ export const ConfigurationSchema = Type.Object(
     }),
     zones: Type.Array(Zone, { minItems: 1, maxItems: ZONES - 1, description: "Security zones." }),
     routes: Type.Array(Route, { maxItems: ROUTES, default: [], description: "Static routes; the longest prefix wins." }),
+    objects: Objects,
     policy: Type.Array(Rule, { maxItems: RULES, default: [], description: "The rules." }),
     twin: Twin,
     idleMillis: Idle,
@@ -291,7 +353,7 @@ export const ConfigurationSchema = Type.Object(
           description: "IPv4 options that pass, beside End and No-Operation. Source routes and Record Route never do.",
         }),
       },
-      { ...closed, default: {} },
+      { ...closed, default: {}, description: "What a packet must satisfy whatever the rules say." },
     ),
   },
   closed,

@@ -4,16 +4,19 @@
 import type { TSchema } from "typebox";
 import { Settings } from "typebox/system";
 import Value from "typebox/value";
-import { type Problem, type ProblemCode, quote, readablePath } from "./problems.ts";
+import { type Problem, type ProblemCode, pathIn, quote } from "./problems.ts";
 
 /** More problems than anyone reads at once; TypeBox stops at 8 unless told. */
 const PROBLEMS_MOST = 1_000;
 Settings.Set({ maxErrors: PROBLEMS_MOST });
 
-/** What shape problems need to know of the text. */
+/** What problems need to know of the text. */
 export interface Source {
+  /** What messages call it. */
   readonly file: string;
   lineOf(pointer: string): number;
+  /** A place as a person at hand writes it; absent: `zones[1].vlan`. */
+  readonly pathOf?: (pointer: string) => string;
 }
 
 interface ShapeError {
@@ -46,7 +49,7 @@ function explain(schema: TSchema, value: unknown, error: ShapeError, source: Sou
     code,
     file: source.file,
     line: source.lineOf(pointer),
-    path: readablePath(pointer),
+    path: pathIn(source, pointer),
     message,
     remedy,
   });
@@ -75,11 +78,12 @@ function explain(schema: TSchema, value: unknown, error: ShapeError, source: Sou
       return [make("out-of-range", at, `must be ${params.comparison} ${params.limit} (found ${found})`, `Correct the value.${help}`)];
     case "minItems":
     case "maxItems":
+    case "maxProperties":
       return [
         make(
           "wrong-count",
           at,
-          `must have ${error.keyword === "minItems" ? "at least" : "at most"} ${params.limit} entries (found ${(nodeAt(value, at) as unknown[]).length})`,
+          `must have ${error.keyword === "minItems" ? "at least" : "at most"} ${params.limit} entries (found ${Object.keys(nodeAt(value, at) as object).length})`,
           `Add or remove entries.${help}`,
         ),
       ];
