@@ -274,8 +274,50 @@ test("one wrong thing gives one message, with a stable code, the key's path and 
       },
     ],
     [
+      "object that does not exist",
+      "policy[0].destination[0]: unknown-object",
+      (c) => {
+        c.policy[0].destination = ["servers"];
+      },
+    ],
+    [
+      "group that names nothing",
+      "objects.addressGroups.servers[0]: unknown-object",
+      (c) => {
+        c.objects = { addressGroups: { servers: ["web"] } };
+      },
+    ],
+    [
+      "object whose prefix has host bits",
+      "objects.addresses.web[0]: wrong-prefix",
+      (c) => {
+        c.objects = { addresses: { web: ["10.3.0.1/24"] } };
+      },
+    ],
+    [
+      "object called as a service is",
+      "objects.services.tcp: reserved-name",
+      (c) => {
+        c.objects = { services: { tcp: ["tcp/1"] } };
+      },
+    ],
+    [
+      "group called as an object is",
+      "objects.serviceGroups.web: duplicate-name",
+      (c) => {
+        c.objects = { services: { web: ["tcp/80"], other: ["tcp/81"] }, serviceGroups: { web: ["other"] } };
+      },
+    ],
+    [
+      "object without members",
+      "objects.addresses.web: wrong-count",
+      (c) => {
+        c.objects = { addresses: { web: [] } };
+      },
+    ],
+    [
       "service that does not exist",
-      "policy[0].service[0]: wrong-service",
+      "policy[0].service[0]: unknown-object",
       (c) => {
         c.policy[0].service[0] = "http";
       },
@@ -387,4 +429,12 @@ test("a key called __proto__ is unknown like any other", async (t) => {
       .includes("unknown-key"),
     true,
   );
+});
+
+test("groups in a loop are told with the way round", async (t) => {
+  const problems = damaged((c) => {
+    c.objects = { addresses: { web: ["10.3.0.9"] }, addressGroups: { one: ["two", "web"], two: ["three"], three: ["one"] } };
+  });
+  t.same(codes(problems), ["objects.addressGroups.one: group-loop", "objects.addressGroups.two: group-loop", "objects.addressGroups.three: group-loop"]);
+  t.match(problems[0]?.message, "one → two → three → one");
 });

@@ -151,3 +151,20 @@ test("F5: the strict IPv6 profile does not go with own addresses outside 2000::/
   };
   t.throws(() => planOf("A1", strict), { message: /fd00:1::1\/64 lies outside 2000::\/3.*\[outside-profile\]/ });
 });
+
+test("objects become what they stand for, with the groups in groups, each once", async (t) => {
+  const plan = planOf("A1", (c) => {
+    c.objects = {
+      addresses: { web: ["10.3.0.11", "10.3.0.12"], database: ["10.3.0.64/28"] },
+      addressGroups: { servers: ["web", "more"], more: ["database", "web"] },
+      services: { mail: ["tcp/25", "tcp/465"] },
+    };
+    c.policy[0].destination = ["servers", "10.3.0.99"];
+    c.policy[0].service = ["mail"];
+  });
+  t.same(plan.rules[0]?.destinations.map(formatPrefix), ["10.3.0.11/32", "10.3.0.12/32", "10.3.0.64/28", "10.3.0.99/32"]);
+  t.same(
+    plan.rules[0]?.services.map((service) => service.ports[0]),
+    [25, 465],
+  );
+});

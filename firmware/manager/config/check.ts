@@ -74,6 +74,13 @@ function checkNames(configuration: Configuration, report: Report): void {
     "rule",
     report,
   );
+  unique(
+    configuration.routes.map((route) => route.prefix),
+    "/routes",
+    "/prefix",
+    "route",
+    report,
+  );
   configuration.units.forEach((unit, k) => {
     unique(unit.peers ?? [], `/units/${k}/peers`, "", "peer", report);
   });

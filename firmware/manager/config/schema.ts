@@ -278,6 +278,7 @@ const Idle = Type.Object(
 
 export const ConfigurationSchema = Type.Object(
   {
+    $schema: Type.Optional(Type.String({ ...note({ assigned: true }), description: "For editors: configuration.schema.json." })),
     system: Type.Object({ name: name("Name of the logical firewall; every unit carries it.") }, { ...closed, description: "The logical firewall." }),
     revision: Type.Integer({
       ...note({ assigned: true }),
