@@ -8,7 +8,7 @@
 //
 // Usage: see USAGE.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { parseArgs } from "node:util";
 import type { Idle } from "./hal/contracts.ts";
@@ -21,12 +21,13 @@ import { type DriverChoice, openPorts } from "./hal/linux/ports.ts";
 import { createSealer } from "./hal/linux/sealer.ts";
 import { createPacketMemory } from "./hal/packets.ts";
 import { assertLimits, FRAME_BYTES, FRAMES, TICK_MILLIS } from "./limits.ts";
+import { type PairKeys, parsePairKeys } from "./pair-keys.ts";
 import type { Plan } from "./plan.ts";
 import { createWarmStart } from "./store/warm-start.ts";
 import { Dataplane, indexBytes } from "./unit.ts";
 
 const PREDECESSOR_MICROS = 1_000_000;
-const USAGE = "dataplane.ts --plan FILE --memory NAME --incarnation N [--driver afxdp|pcap] [--doorbell DESCRIPTOR] [--data DIRECTORY]";
+const USAGE = "dataplane.ts --plan FILE --memory NAME --incarnation N [--pair-keys FILE] [--driver afxdp|pcap] [--doorbell DESCRIPTOR] [--data DIRECTORY]";
 
 interface Arguments {
   readonly plan: Plan;
@@ -34,13 +35,15 @@ interface Arguments {
   readonly incarnation: number;
   readonly driver: DriverChoice;
   readonly doorbell: number;
+  /** undefined: nobody is paired. */
+  readonly pairKeys: string | undefined;
   /** Where checkpoints lie; undefined: start cold. */
   readonly data: string | undefined;
 }
 
 function readArguments(): Arguments {
   const text = { type: "string" } as const;
-  const { values } = parseArgs({ options: { plan: text, memory: text, incarnation: text, driver: text, doorbell: text, data: text } });
+  const { values } = parseArgs({ options: { plan: text, memory: text, incarnation: text, driver: text, doorbell: text, data: text, "pair-keys": text } });
   const incarnation = Number(values.incarnation);
   if (values.plan === undefined || values.memory === undefined || !Number.isInteger(incarnation) || incarnation < 1) throw new Error(`usage: ${USAGE}`);
   const driver = values.driver ?? "auto";
@@ -52,13 +55,14 @@ function readArguments(): Arguments {
     driver,
     doorbell: Number(values.doorbell ?? -1),
     data: values.data,
+    pairKeys: values["pair-keys"],
   };
 }
 
 /** Puts the unit together; the ports open last. */
 function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
   assertLimits();
-  const { plan, memory: memoryName, incarnation, driver, doorbell, data } = readArguments();
+  const { plan, memory: memoryName, incarnation, driver, doorbell, data, pairKeys } = readArguments();
   const memory = awaitUnitMemory(memoryName, plan.sessions);
   if (memory.replaced !== undefined) report(`the tables start empty: ${memory.replaced}`);
   const area = privateArea(FRAMES * FRAME_BYTES);
@@ -72,10 +76,16 @@ function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
     memory,
     ports,
     sealer: createSealer(area),
+    pairKeys: () => readPairKeys(pairKeys),
     indexBuffer: privateArea(indexBytes(plan.sessions)),
   };
   const dataplane = new Dataplane(machine, plan, incarnation, data === undefined ? undefined : createWarmStart(data, Date.now, report));
   return { dataplane, idle: createIdle(ports, doorbell) };
+}
+
+/** A few hundred bytes that the manager has just written, so they lie in the page cache. */
+function readPairKeys(file: string | undefined): readonly PairKeys[] {
+  return file === undefined || !existsSync(file) ? [] : parsePairKeys(readFileSync(file, "utf8"));
 }
 
 /** The manager restarts us while the kernel still clears away the one that died: its memory is free a moment later. */

@@ -1,10 +1,9 @@
 // The manager of a unit: reads board and configuration, writes the plan, keeps dataplane and store alive until it is told
 // to stop, and keeps lamps and watchdog. It is not on any packet's path, and its death costs no packet.
 //
-//   main.ts --board lab --config FILE --unit A1 --secret FILE [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE]
+//   main.ts --board lab --config FILE --unit A1 [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE]
 //           [--log text|json] [--check]
 
-import { randomBytes } from "node:crypto";
 import { extname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Board } from "../board/board.ts";
@@ -22,12 +21,10 @@ import { type Front, startFront } from "./manager/front.ts";
 import { createLog, formatJson, formatText, type Happening, type Log } from "./manager/log.ts";
 import { createMachine } from "./manager/machine.ts";
 import { openOrderDesk } from "./manager/orders.ts";
-import { openPeerLink } from "./manager/peers/link.ts";
-import { GREETING_MILLIS, Notices } from "./manager/peers/notices.ts";
+import { openPeers, type Peers } from "./manager/peers/peers.ts";
 import { type Places, placesOf } from "./manager/places.ts";
 import { runningPid } from "./manager/processes.ts";
 import { openUnitDirectory, pidFile, readIfThere, writeDurably, writePid } from "./manager/run-dir.ts";
-import { readSecret } from "./manager/secret.ts";
 import { UnitTables } from "./manager/tables.ts";
 import { UnitManager } from "./manager/unit.ts";
 import type { Plan } from "./plan.ts";
@@ -35,20 +32,16 @@ import type { Plan } from "./plan.ts";
 /** Sources here, JavaScript in an image: whatever this file is. */
 const program = (...path: readonly string[]): string => `${join(import.meta.dirname, ...path)}${extname(import.meta.filename)}`;
 const PROGRAMS = { dataplane: program("dataplane"), store: program("store"), console: program("manager", "console", "cli") };
-const USAGE =
-  "main.ts --board NAME|FILE --config FILE --unit NAME [--secret FILE] [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE] [--log text|json] [--check]";
+const USAGE = "main.ts --board NAME|FILE --config FILE --unit NAME [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE] [--log text|json] [--check]";
 /** Of a serial line that no board describes. */
 const SERIAL_BAUD = 115_200;
 const EXIT_CONFIGURATION = 2;
 const EXIT_RUNNING = 3;
-/** A peer with another key sends a greeting each second; it is told once in this time. */
-const REJECTED_QUIET_MILLIS = 60_000;
 
 interface Arguments {
   readonly board: string;
   readonly config: string;
   readonly unit: string;
-  readonly secret: string | undefined;
   readonly runDir: string | undefined;
   readonly driver: string;
   readonly serial: string | undefined;
@@ -62,7 +55,6 @@ function readArguments(): Arguments {
     board: text,
     config: text,
     unit: text,
-    secret: text,
     "run-dir": text,
     driver: text,
     serial: text,
@@ -89,7 +81,6 @@ function readArguments(): Arguments {
     board: values.board ?? "",
     config: values.config ?? "",
     unit: values.unit ?? "",
-    secret: values.secret,
     runDir: values["run-dir"],
     driver,
     serial: values.serial,
@@ -102,61 +93,27 @@ function wrongArgument(key: string, message: string): Problem {
   return { code: "wrong-argument", file: "", line: 0, path: key === "" ? "" : `--${key}`, message, remedy: `Usage: ${USAGE}` };
 }
 
-/** Board, configuration and secret resolved. Throws ConfigurationError. */
+/** Board and configuration resolved. Throws ConfigurationError. */
 async function resolve(given: Arguments): Promise<{ readonly board: Board; readonly plan: Plan }> {
   const board = findPorts(await loadBoard(given.board), networkDevicePaths(SYSFS));
   const loaded = loadConfiguration(given.config);
-  const withoutSecret = buildPlan(loaded, board, given.unit, "");
-  if (!withoutSecret.twin.enabled) return { board, plan: withoutSecret };
-  if (given.secret === undefined) throw new ConfigurationError([wrongArgument("secret", "the twin needs a pre-shared key, the same on every unit")]);
-  return { board, plan: buildPlan(loaded, board, given.unit, readSecret(given.secret)) };
+  return { board, plan: buildPlan(loaded, board, given.unit) };
 }
 
-/** The notices between managers; undefined without peers. */
-function connectPeers(plan: Plan, log: Log, onRestarting: (unit: number) => void): { announceRestart(): void; close(): void } | undefined {
+/** This unit among its peers; undefined without any. */
+function connectPeers(plan: Plan, data: string, log: Log, manager: UnitManager): Peers | undefined {
   const twin = plan.ports.find((port) => port.kind === "twin");
   if (twin === undefined) return undefined;
-  const nameOf = (unit: number): string => plan.twin.peers.find((peer) => peer.unit === unit)?.name ?? String(unit);
-  const quietUntil = new Map<number, number>();
-  const notices: Notices = new Notices({
+  return openPeers({
     unit: plan.unit,
-    peers: plan.twin.peers.map((peer) => peer.unit),
-    secret: plan.twin.secret,
-    send: (datagram) => link.send(datagram),
-    randomBytes,
-    onRestarting(unit) {
-      log.note("notice", "peer-restarting", `The dataplane of ${nameOf(unit)} exited and is being restarted.`, { peer: nameOf(unit) });
-      onRestarting(unit);
-    },
-    onRejected(unit) {
-      if (performance.now() < (quietUntil.get(unit) ?? 0)) return;
-      quietUntil.set(unit, performance.now() + REJECTED_QUIET_MILLIS);
-      log.note(
-        "error",
-        "notice-rejected",
-        `A message in the name of ${nameOf(unit)} is not authentic: its pre-shared key differs, or someone else is on the twin link.`,
-        { peer: nameOf(unit) },
-      );
-    },
+    name: plan.name,
+    peers: plan.twin.peers,
+    device: twin.device,
+    data,
+    log,
+    onSecrets: () => manager.pairKeysChanged(),
+    onRestarting: (unit) => manager.peerRestarting(unit),
   });
-  const link = openPeerLink(
-    twin.device,
-    (datagram) => notices.receive(datagram),
-    (works, reason) => {
-      if (works) log.note("notice", "peer-link-up", `Managers can reach each other over ${twin.device}.`);
-      else
-        log.note("warning", "peer-link-down", `Managers cannot reach each other over ${twin.device} (${reason}): a restart here looks like a death to peers.`);
-    },
-  );
-  const timer = setInterval(() => notices.greet(), GREETING_MILLIS);
-  notices.greet();
-  return {
-    announceRestart: () => notices.announceRestart(),
-    close: () => {
-      clearInterval(timer);
-      link.close();
-    },
-  };
 }
 
 /** The console on the serial line that the board has, or that was given; undefined without one. */
@@ -195,7 +152,7 @@ async function run(given: Arguments, board: Board, plan: Plan, places: Places): 
   const log = createLog(plan.name, () => new Date(), [toConsole, (happening) => machine.tellStore({ happening }), toSerial]);
   const tables = new UnitTables(() => attachUnitMemory(places.memoryName, "write"), plan.sessions);
   const manager: UnitManager = new UnitManager({ log, machine, tables, announceRestart: () => peers?.announceRestart() });
-  const peers = connectPeers(plan, log, (unit) => manager.peerRestarting(unit));
+  const peers = connectPeers(plan, directory.data, log, manager);
 
   const orders = openOrderDesk(places.ordersFile, (order, isForced) => manager.order(order, isForced));
   let serial: SerialConsole | undefined;

@@ -118,8 +118,6 @@ export interface Plan {
   readonly twin: {
     readonly enabled: boolean;
     readonly peers: readonly PlannedPeer[];
-    /** Hex of the pre-shared key, at least 32 bytes. The plan file is 0600. */
-    readonly secret: string;
     readonly heartbeatMillis: number;
     readonly heartbeatMisses: number;
     readonly partition: "stop" | "local";

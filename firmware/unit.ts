@@ -9,6 +9,7 @@ import { CommandReader } from "./fastpath/memory/commands.ts";
 import { ANSWER_NO_PEERS } from "./fastpath/memory/orders.ts";
 import {
   COMMAND_DISK,
+  COMMAND_KEYS,
   COMMAND_ORDER,
   COMMAND_PEER_RESTARTING,
   COMMAND_STOP,
@@ -23,6 +24,7 @@ import { loneUnit } from "./fastpath/partner.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
 import type { Clock, Entropy, Memory, PacketMemory, Port, Sealer } from "./hal/contracts.ts";
 import { BATCH, INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
+import type { PairKeys } from "./pair-keys.ts";
 import type { Plan } from "./plan.ts";
 import type { LinkTrial } from "./twin/link.ts";
 import { Twin } from "./twin/twin.ts";
@@ -35,6 +37,8 @@ export interface Machine {
   /** By the plan's port numbers, data and twin ports alike. */
   readonly ports: readonly Port[];
   readonly sealer: Sealer;
+  /** The secrets shared with each paired unit, as they are now. */
+  readonly pairKeys: () => readonly PairKeys[];
   /** What only a simulated machine changes: the fields of another version's rows, keys that are replaced soon. */
   readonly trial?: LinkTrial;
   /** Zeroed memory for `indexBytes` of session index; made when absent. */
@@ -75,6 +79,7 @@ export class Dataplane {
   /** The manager asked for a stop. */
   isStopping = false;
   private readonly commands: CommandReader;
+  private readonly pairKeys: () => readonly PairKeys[];
   private readonly clock: Clock;
   private readonly plan: Plan;
   private readonly ports: readonly Port[];
@@ -105,6 +110,7 @@ export class Dataplane {
     header[H.driver] = DRIVERS.indexOf(machine.ports[0]?.driver ?? "simulator");
     this.commands = new CommandReader(this.tables);
     this.commands.skip();
+    this.pairKeys = machine.pairKeys;
     const key = new Int32Array(2);
     machine.entropy.fill(new Uint8Array(key.buffer));
     this.sessions = new SessionTable(this.tables.sessions, header, plan.unit, key[0] as number, key[1] as number, nowMillis, machine.indexBuffer);
@@ -140,6 +146,8 @@ export class Dataplane {
       hasLostRows,
       reaches,
       silentMonitored,
+      // Read after the mailbox was opened: news that come from now on are not missed.
+      keys: machine.pairKeys(),
       trial: machine.trial ?? {},
     });
   }
@@ -191,6 +199,7 @@ export class Dataplane {
       else if (command === COMMAND_ORDER)
         this.commands.answer(this.twin?.membership.orders.obey(this.commands.argument, this.commands.argument2 === 1, nowMicros) ?? ANSWER_NO_PEERS);
       else if (command === COMMAND_DISK && this.twin !== null) this.twin.membership.health.isDiskAiling = this.commands.argument === 1;
+      else if (command === COMMAND_KEYS) this.twin?.membership.link.setKeys(this.pairKeys());
       else if (command === COMMAND_PEER_RESTARTING) this.twin?.membership.restarting(this.commands.argument, nowMicros);
     }
   }

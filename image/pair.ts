@@ -11,6 +11,9 @@
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { UNIT_NAMES } from "../firmware/limits.ts";
+import { pairAtFactory } from "../firmware/manager/peers/factory.ts";
+import { openUnitDirectory } from "../firmware/manager/run-dir.ts";
 import { labConfiguration } from "../test/lab/configuration.ts";
 import { startDownload, startServices } from "../test/lab/hosts.ts";
 import { type FirstUnit, LAB_UNITS, type LabUnit, PORT_ONE, PORT_THREE, SERVICE3 } from "../test/lab/picture.ts";
@@ -30,18 +33,26 @@ const RUN = "/run/image";
 type Say = (text: string) => void;
 const peerOf = (unit: LabUnit): LabUnit => (unit === "A1" ? "B1" : "A1");
 
+/** What a unit's data partition begins with. */
+function filesOf(unit: LabUnit): string {
+  return join(RUN, `data-${unit}`);
+}
+
+/** The two have been paired where they were built. */
+function pairUnits(): void {
+  pairAtFactory(LAB_UNITS.map((name) => ({ unit: UNIT_NAMES.indexOf(name), name, data: openUnitDirectory(join(filesOf(name), "twinwall", name)).data })));
+}
+
 /** A disk of its own for a unit: the image, with a data partition that says who it is. */
 async function makeDisk(image: string, unit: LabUnit): Promise<string> {
   const disk = join(WORK, `pair-${unit}.img`);
   await run("cp", ["--sparse=always", image, disk]);
-  const files = join(RUN, `data-${unit}`);
+  const files = filesOf(unit);
   const home = join(files, "twinwall");
-  mkdirSync(home, { recursive: true });
   const configuration = labConfiguration({ wiring: "routed", twin: true }) as { twin: object };
   const adapted = { ...configuration, sessions: SESSIONS, twin: { ...configuration.twin, ...HEARTBEAT } };
   writeFileSync(join(home, "config.json"), JSON.stringify(adapted, null, 2));
   writeFileSync(join(home, "unit"), `${unit}\n`);
-  writeFileSync(join(home, "secret"), "5a".repeat(32), { mode: 0o600 });
   const data = diskLayout().find(({ name }) => name === "data") as Partition;
   await buildData(`${files}.img`, data.sizeMib, "qemu-virt", 0, files);
   await placePartition(disk, data, `${files}.img`);
@@ -150,6 +161,7 @@ async function transfer(guests: Readonly<Record<FirstUnit, Guest>>, address: str
 async function main(image: string): Promise<void> {
   const say: Say = (text) => console.log(text);
   mkdirSync(RUN, { recursive: true });
+  pairUnits();
   buildTopology({ wiring: "routed" });
   const guests = { A1: await startGuest(image, "A1"), B1: await startGuest(image, "B1") };
   const services = await startServices("service3");

@@ -35,7 +35,7 @@ const KINDS = [
   ["rule-deny", "notice", "Rule {rule} denies {flow}."],
   ["default-deny", "notice", "No rule permits {flow}."],
   ["table-full", "error", "The session table is full: {flow} is dropped."],
-  ["key-rejected", "error", "A greeting of {unit} failed its authentication: the pre-shared keys differ."],
+  ["key-rejected", "error", "A greeting of {unit} failed its authentication: it is not paired with this unit, or somebody else is on the link."],
   ["agreement-differs", "error", "{unit} is configured differently in what both sites must agree on: no association."],
   ["backlog-discarded", "warning", "{value} packets that waited while this unit could not judge were discarded."],
   ["rows-adopted", "notice", "The dataplane adopted {value} sessions that it found in memory."],

@@ -6,6 +6,7 @@ import { createDoorbell, ringDoorbell } from "../hal/linux/idle.ts";
 import { DATAPLANE_NODE_FLAGS } from "../node-flags.ts";
 import { reserveIncarnation } from "./incarnation.ts";
 import type { Child } from "./keeper.ts";
+import { pairKeysFile } from "./peers/pair-secrets.ts";
 import type { Places } from "./places.ts";
 import { findRunning, type Program, type SpawnedChild, spawnProgram } from "./processes.ts";
 import { pidFile, type UnitDirectory, writePid } from "./run-dir.ts";
@@ -73,6 +74,8 @@ export function createMachine(options: MachineOptions): LinuxMachine {
           String(DOORBELL),
           "--data",
           directory.data,
+          "--pair-keys",
+          pairKeysFile(directory.data),
           ...driver,
         ],
         descriptor: doorbell,

@@ -1,11 +1,11 @@
 // The unit's directory (places.ts says where it lies):
 //
-//   plan.json            the dataplane's plan, 0600: it holds the pre-shared key
+//   plan.json            the dataplane's plan
 //   NAME.pid             processes that run, so that a manager that comes back finds them
-//   data/                what must outlive a reboot: incarnation, the store's database
+//   data/                what must outlive a reboot: incarnation, the store's database, identity, trust, pair keys
 //   compile-cache/       compiled code, so that a restarted dataplane is soon there
 //
-// Everything is 0700 and 0600: the plan's key opens the twin.
+// Everything is 0700 and 0600: the pair keys open the twin.
 
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,15 +1,15 @@
 // The manager of one unit: dataplane and store kept alive, commands, and news for the peers' managers.
 //
-//                    ┌─ plan.json (0600), incarnation ─┐
-//   configuration ──►│            manager              │──spawn──► dataplane ──creates──► tables
-//   board, secret    └─────────────────────────────────┘──spawn──► store        ◄─reads─────┘
-//                       notices to and from peers' managers; mailbox and doorbell to the dataplane
+//                    ┌─ plan.json, pair keys, incarnation ┐
+//   configuration ──►│             manager                │──spawn──► dataplane ──creates──► tables
+//   board            └────────────────────────────────────┘──spawn──► store        ◄─reads─────┘
+//                       control channel to peers' managers (peers/); mailbox and doorbell to the dataplane
 //
 // A dead manager costs nothing: dataplane and store go on. The next manager finds a dataplane that runs with the same
 // plan and keeps it; one with another plan is stopped and replaced, and its rows are adopted.
 
 import { ANSWER_NAMES, type AnswerName, ORDER_NAMES, type OrderName } from "../fastpath/memory/orders.ts";
-import { COMMAND_DISK, COMMAND_ORDER, COMMAND_PEER_RESTARTING, COMMAND_STOP } from "../fastpath/memory/tables.ts";
+import { COMMAND_DISK, COMMAND_KEYS, COMMAND_ORDER, COMMAND_PEER_RESTARTING, COMMAND_STOP } from "../fastpath/memory/tables.ts";
 import { type Child, Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { UnitTables } from "./tables.ts";
@@ -22,6 +22,8 @@ const STORE_GRACE_MILLIS = 5_000;
 const ANSWER_LOOK_MILLIS = 5;
 const ANSWER_LOOKS = 200;
 const READY_LOOK_MILLIS = 20;
+/** A dataplane that starts reads them anyway; one that is busy takes this command soon. */
+const KEYS_AGAIN_MILLIS = 200;
 /** A dataplane that has not opened its ports by then is worth a line. */
 const READY_SLOW_MILLIS = 5_000;
 
@@ -56,6 +58,7 @@ export class UnitManager {
   readonly store: Keeper;
   private readonly options: UnitManagerOptions;
   private callOffLook: () => void = () => undefined;
+  private callOffKeys: () => void = () => undefined;
   private reserved = 0;
   /** The store could not be kept alive. */
   private isDiskAiling = false;
@@ -112,6 +115,14 @@ export class UnitManager {
     this.command(COMMAND_PEER_RESTARTING, unit);
   }
 
+  /** The secrets shared with peers were replaced. The dataplane must hear of it, also when its mailbox is full now: an un-paired unit is in them no more. */
+  pairKeysChanged(): void {
+    this.callOffKeys();
+    const { machine, tables } = this.options;
+    const isTaken = tables.command(COMMAND_KEYS, 0, 0, () => machine.ringDoorbell()) !== 0;
+    if (!isTaken) this.callOffKeys = machine.setTimer(() => this.pairKeysChanged(), KEYS_AGAIN_MILLIS);
+  }
+
   /** An operator's order. Resolves with the dataplane's answer, `pending` when it gives none. */
   async order(order: OrderName, isForced: boolean): Promise<AnswerName> {
     const { log, machine, tables } = this.options;
@@ -134,6 +145,7 @@ export class UnitManager {
   /** Stops both; resolves when they are gone. The dataplane detaches its ports cleanly; then the store writes what it left. */
   async stop(): Promise<void> {
     this.callOffLook();
+    this.callOffKeys();
     await this.stopDataplane();
     await this.stopStore();
     this.options.tables.close();

@@ -47,7 +47,7 @@ export const GROUP_MAC = Uint8Array.of(0x03, 0x54, 0x57, 0x4e, 0x57, 0x01);
 export const PATH_TWIN = 0;
 export const PATHS = PORTS + 1;
 
-// HELLO: clear, twin header with zero key and counter, body, HMAC-SHA256 (32) over header and body. hello.ts judges it.
+// HELLO: clear, twin header with zero key and the secret's generation for a counter, body, HMAC-SHA256 (32) over header and body. hello.ts judges it.
 
 /** Drawn by each dataplane start, 16 bytes. */
 export const H_DRAW = 0;
@@ -129,6 +129,8 @@ export const RECORD_PROBE = 2;
 export const RECORD_PROBE_ANSWER = 3;
 export const RECORD_KEY_OFFER = 4;
 export const RECORD_KEY_READY = 5;
+/** Of both: the key's number 4, the generation of the secret that it is derived from 4. */
+export const KEY_RECORD_BYTES = 8;
 /** With each heartbeat on a second twin path: burned-in address of its port, 6 bytes, and its MTU, 2 bytes. */
 export const RECORD_SECOND_PORT = 6;
 export const SECOND_PORT_BYTES = 8;

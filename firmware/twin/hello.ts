@@ -10,6 +10,9 @@
 // A greeting is accepted only if it names our draw and answers the challenge that is out now; each challenge is answered
 // once. So one that was recorded, in this start or an earlier one, finds another challenge and changes nothing, least of all
 // a live association. One that comes back to its sender is not addressed to it.
+//
+// The header's counter names the generation of the secret that a greeting is signed with. The lower unit accepts only greetings
+// under its newest; the higher one answers under whatever the lower one last used: so both derive keys from the same secret.
 
 import type { PacketMemory } from "../hal/contracts.ts";
 import { SEAL_HEADER_BYTES } from "../hal/contracts.ts";
@@ -18,6 +21,7 @@ import { type Association, type Household, sameBytes } from "./association.ts";
 import type { FieldList } from "./fields.ts";
 import {
   F_BODY_BYTES,
+  F_COUNTER_LOW,
   F_FROM,
   F_KIND,
   F_TO,
@@ -41,7 +45,7 @@ import {
   HELLO_WANTS_ANSWER,
   KIND_HELLO,
 } from "./frame.ts";
-import { agreementBytes, DRAW_BYTES } from "./keys.ts";
+import { agreementBytes, DRAW_BYTES, type Keyring } from "./keys.ts";
 
 /** What a greeting turned out to be. */
 export const HELLO_FORGED = 0;
@@ -51,6 +55,8 @@ export const HELLO_DIFFERS = 1;
 export const HELLO_KNOWN = 2;
 /** A new association. */
 export const HELLO_ACCEPTED = 3;
+/** The same start of the peer, under a newer secret. */
+export const HELLO_REKEYED = 4;
 
 export interface GreeterOptions {
   readonly packets: PacketMemory;
@@ -85,8 +91,8 @@ export class Greeter {
     this.second = options.second;
   }
 
-  /** Writes a greeting for the association's unit at `header` (twin header); returns the bytes from there. */
-  write(header: number, association: Association, incarnation: number, seenIncarnation: number, wantsAnswer: boolean): number {
+  /** Writes a greeting for the association's unit at `header` (twin header), signed with `keyring`; returns the bytes from there. */
+  write(header: number, association: Association, keyring: Keyring, incarnation: number, seenIncarnation: number, wantsAnswer: boolean): number {
     const { bytes, view, house } = this;
     const body = header + SEAL_HEADER_BYTES;
     const count = this.fields.hashes.length;
@@ -97,6 +103,7 @@ export class Greeter {
     bytes[header + F_FROM] = house.unit;
     bytes[header + F_TO] = association.unit;
     view.setUint16(header + F_BODY_BYTES, end - body + HELLO_MAC_BYTES);
+    view.setUint32(header + F_COUNTER_LOW, keyring.generation);
     bytes.set(house.draw, body + H_DRAW);
     bytes.set(association.heardDraw, body + H_YOUR_DRAW);
     bytes.set(association.challenge, body + H_CHALLENGE);
@@ -109,7 +116,7 @@ export class Greeter {
     bytes[body + H_FLAGS] = (wantsAnswer ? HELLO_WANTS_ANSWER : 0) | (this.second << HELLO_SECOND_SHIFT);
     bytes[body + H_FIELDS] = count;
     for (let k = 0; k < count; k++) view.setInt32(body + H_FIELD_LIST + 4 * k, this.fields.hashes[k] as number);
-    house.keyring.signGreeting(bytes, header, end);
+    keyring.signGreeting(bytes, header, end);
     return end + HELLO_MAC_BYTES - header;
   }
 
@@ -120,16 +127,19 @@ export class Greeter {
     if (bodyBytes < H_FIELD_LIST + HELLO_MAC_BYTES) return HELLO_FORGED;
     const end = body + bodyBytes - HELLO_MAC_BYTES;
     const count = bytes[body + H_FIELDS] as number;
-    if (body + H_FIELD_LIST + 4 * count !== end || !house.keyring.greetingHolds(bytes, header, end)) return HELLO_FORGED;
+    const keyring = association.keys.find(view.getUint32(header + F_COUNTER_LOW));
+    if (keyring === null || body + H_FIELD_LIST + 4 * count !== end || !keyring.greetingHolds(bytes, header, end)) return HELLO_FORGED;
     const draw = bytes.slice(body + H_DRAW, body + H_DRAW + DRAW_BYTES);
+    association.keys.hear(keyring);
     association.heardDraw.set(draw);
     association.heardChallenge.set(bytes.subarray(body + H_CHALLENGE, body + H_CHALLENGE + DRAW_BYTES));
     if (!this.holds(body + H_YOUR_DRAW, house.draw)) return HELLO_KNOWN;
     if (!this.holds(body + H_AGREEMENT, this.agreement)) return HELLO_DIFFERS;
-    if (!this.holds(body + H_ANSWER, association.challenge)) return HELLO_KNOWN;
+    if (keyring !== association.keys.greeting || !this.holds(body + H_ANSWER, association.challenge)) return HELLO_KNOWN;
     const isNew = !association.agreed || !sameBytes(draw, association.peerDraw);
-    association.accept(draw, nowMicros);
-    if (!isNew) return HELLO_KNOWN;
+    const isUnheard = ((bytes[body + H_FLAGS] as number) & HELLO_WANTS_ANSWER) !== 0;
+    if (!association.accept(draw, keyring, isUnheard, nowMicros)) return HELLO_KNOWN;
+    if (!isNew) return HELLO_REKEYED;
     association.mac.set(bytes.subarray(body + H_MAC, body + H_MAC + 6));
     association.peerMtuBytes = view.getUint16(body + H_MTU);
     association.peerSecond = (bytes[body + H_FLAGS] as number) >> HELLO_SECOND_SHIFT;

@@ -164,9 +164,10 @@ export class Inbox {
       this.reject(from, offset);
       return;
     }
-    // Sealed for an association that we do not have yet: ordinary while a unit starts.
-    if (!association.agreed) this.packets.give(offset);
-    else this.addJob(association, path, header, bodyBytes);
+    // Sealed for an association that we do not have yet: ordinary while a unit starts; from one that is not paired it is not.
+    if (association.agreed) this.addJob(association, path, header, bodyBytes);
+    else if (association.keys.isPaired) this.packets.give(offset);
+    else this.reject(from, offset);
   }
 
   private addJob(association: Association, path: number, header: number, bodyBytes: number): void {

@@ -14,6 +14,7 @@ import type { EventRing } from "../fastpath/events.ts";
 import { SESSIONS, type Tables } from "../fastpath/memory/tables.ts";
 import { type Entropy, type PacketMemory, PORT_UP, type Port, SEAL_HEADER_BYTES, SEAL_TAG_BYTES, type Sealer } from "../hal/contracts.ts";
 import { HELLO_ANSWER_MILLIS, HELLO_MILLIS, HELLOS_PER_BREATH, PACKET_BYTES_MOST, TWIN_MTU_BYTES, UNITS } from "../limits.ts";
+import type { PairKeys } from "../pair-keys.ts";
 import type { PlannedPeer } from "../plan.ts";
 import { Association, type Household, sameBytes, windowsFor } from "./association.ts";
 import { FieldList } from "./fields.ts";
@@ -37,6 +38,7 @@ import {
   HEARTBEAT_BYTES,
   HEARTBEAT_BYTES_LEAST,
   HELLO_WANTS_ANSWER,
+  KEY_RECORD_BYTES,
   PATH_TWIN,
   PATHS,
   RECORD_HEADER_BYTES,
@@ -50,9 +52,9 @@ import {
   type RecordReceiver,
   SECOND_PORT_BYTES,
 } from "./frame.ts";
-import { Greeter, HELLO_ACCEPTED, HELLO_DIFFERS, HELLO_FORGED } from "./hello.ts";
+import { Greeter, HELLO_ACCEPTED, HELLO_DIFFERS, HELLO_FORGED, HELLO_REKEYED } from "./hello.ts";
 import { Inbox, type Opened } from "./inbox.ts";
-import { DRAW_BYTES, Keyring } from "./keys.ts";
+import { DRAW_BYTES } from "./keys.ts";
 import { BROADCAST_MAC, Outbox } from "./outbox.ts";
 import { Paths } from "./paths.ts";
 import { MtuProbe } from "./probe.ts";
@@ -94,8 +96,8 @@ export interface Standing {
 export interface LinkOptions extends LinkTrial {
   readonly unit: number;
   readonly peers: readonly PlannedPeer[];
-  /** Pre-shared key, hex. */
-  readonly secret: string;
+  /** What is shared with each peer; one that is missing is not paired. */
+  readonly keys: readonly PairKeys[];
   readonly agreementHash: string;
   readonly heartbeatMillis: number;
   readonly heartbeatMisses: number;
@@ -150,8 +152,9 @@ export class Link implements Channel, Opened {
   /** By unit and path: the path by which a greeting came first may carry nothing back. */
   private readonly answerDue = new Float64Array(UNITS * PATHS);
   private readonly keyReady = new Int32Array(UNITS).fill(-1);
+  private readonly keyReadyGeneration = new Float64Array(UNITS);
 
-  /** Throws when the secret is too short or there is no twin port. */
+  /** Throws when a secret is too short or there is no twin port. */
   constructor(options: LinkOptions) {
     const [first = -1, second = -1] = options.twinPorts;
     const twinPort = options.ports[first];
@@ -190,6 +193,19 @@ export class Link implements Channel, Opened {
       mtuBytes: twinPort.mtuBytes,
       second: second + 1,
     });
+    this.setKeys(options.keys);
+  }
+
+  /** The manager's keys as they are now. Who is not paired any more, or is somebody else, is not heard from this moment on. */
+  setKeys(keys: readonly PairKeys[]): void {
+    for (let k = 0; k < this.peers.length; k++) {
+      const association = this.associations[this.peers[k] as number] as Association;
+      const isVoid = association.keys.replace(keys.find(({ unit }) => unit === association.unit));
+      if (!isVoid || !association.agreed) continue;
+      association.forget();
+      this.unlink(association.unit);
+      this.outbox.forget(association.unit);
+    }
   }
 
   /** Who receives the records of the rest of the twin; call once, before the first breath. */
@@ -290,6 +306,8 @@ export class Link implements Channel, Opened {
     if (result === HELLO_DIFFERS) this.report.agreementDiffers(unit, this.nowMicros);
     const wantsAnswer = ((this.bytes[body + H_FLAGS] as number) & HELLO_WANTS_ANSWER) !== 0;
     const isAccepted = result === HELLO_ACCEPTED;
+    // Records were sealed under keys that the peer may not have: from the least on, as after its start.
+    if (result === HELLO_REKEYED) this.keyReady[unit] = -1;
     // It answered a challenge of this moment: that proves life on this path.
     if (isAccepted) this.paths.heard(unit, path, this.nowMicros);
     if (isAccepted) this.begin(association, this.view.getUint32(body + H_INCARNATION), this.view.getUint32(body + H_SEEN));
@@ -325,11 +343,15 @@ export class Link implements Channel, Opened {
     else if (type === RECORD_PROBE) this.answerProbe(unit, bodyBytes, peerPath);
     else if (type === RECORD_PROBE_ANSWER) this.onProbeAnswer(unit, flags, this.view.getUint32(body));
     else if (type === RECORD_SECOND_PORT && bodyBytes >= SECOND_PORT_BYTES) association.learnSecond(this.bytes, this.view, body);
-    else if (type === RECORD_KEY_READY) association.ready(this.view.getUint32(body), this.nowMicros);
-    else if (type === RECORD_KEY_OFFER) {
-      const number = this.view.getUint32(body);
-      if (association.offered(number)) this.keyReady[unit] = number;
-    }
+    else if (bodyBytes < KEY_RECORD_BYTES) return;
+    else if (type === RECORD_KEY_READY) association.ready(this.view.getUint32(body), this.view.getUint32(body + 4), this.nowMicros);
+    else if (type === RECORD_KEY_OFFER) this.onKeyOffer(association, this.view.getUint32(body), this.view.getUint32(body + 4));
+  }
+
+  private onKeyOffer(association: Association, number: number, generation: number): void {
+    if (!association.offered(number, generation)) return;
+    this.keyReady[association.unit] = number;
+    this.keyReadyGeneration[association.unit] = generation;
   }
 
   private onHeartbeat(association: Association, body: number, bodyBytes: number, path: number, peerPath: number): void {
@@ -402,7 +424,8 @@ export class Link implements Channel, Opened {
 
   private greet(association: Association, path: number, wantsAnswer: boolean): void {
     const port = this.ports[path] as Port | null;
-    if (port === null || port.state !== PORT_UP) return;
+    const keyring = association.keys.greeting;
+    if (keyring === null || port === null || port.state !== PORT_UP) return;
     const offset = this.packets.take();
     if (offset < 0) return;
     this.outbox.address(offset, this.paths.isTwin(path) ? BROADCAST_MAC : GROUP_MAC, port);
@@ -410,7 +433,7 @@ export class Link implements Channel, Opened {
     // A start that asks what is known of its unit must not hear of itself.
     const isKnown = association.agreed && sameBytes(association.heardDraw, association.peerDraw);
     const seen = isKnown ? standing.seenIncarnationBefore(association.unit) : standing.seenIncarnation(association.unit);
-    const length = this.greeter.write(offset + ETHERNET_BYTES, association, standing.incarnation, seen, wantsAnswer);
+    const length = this.greeter.write(offset + ETHERNET_BYTES, association, keyring, standing.incarnation, seen, wantsAnswer);
     if (!port.transmit(offset, ETHERNET_BYTES + length)) this.packets.give(offset);
   }
 
@@ -445,9 +468,9 @@ export class Link implements Channel, Opened {
     let at = body + HEARTBEAT_BYTES;
     if (path !== PATH_TWIN && paths.isTwin(path)) at = this.writeSecondPort(at, port);
     const offer = association.offer(nowMicros);
-    if (offer >= 0) at = this.writeNumber(at, RECORD_KEY_OFFER, offer);
+    if (offer >= 0) at = this.writeKey(at, RECORD_KEY_OFFER, offer, association.offerGeneration);
     const ready = this.keyReady[unit] as number;
-    if (ready >= 0) at = this.writeNumber(at, RECORD_KEY_READY, ready);
+    if (ready >= 0) at = this.writeKey(at, RECORD_KEY_READY, ready, this.keyReadyGeneration[unit] as number);
     this.keyReady[unit] = -1;
     at += standing.append(unit, view, at, start + Math.min(TWIN_MTU_BYTES, port.mtuBytes) - SEALED_OVERHEAD_BYTES - at);
     this.outbox.post(unit, path, start, at - start);
@@ -466,10 +489,11 @@ export class Link implements Channel, Opened {
     return body + SECOND_PORT_BYTES;
   }
 
-  private writeNumber(at: number, type: number, value: number): number {
-    const body = this.writeHeader(at, type, 4);
-    this.view.setUint32(body, value);
-    return body + 4;
+  private writeKey(at: number, type: number, number: number, generation: number): number {
+    const body = this.writeHeader(at, type, KEY_RECORD_BYTES);
+    this.view.setUint32(body, number);
+    this.view.setUint32(body + 4, generation);
+    return body + KEY_RECORD_BYTES;
   }
 
   /** Bit u: unit u is heard on some path. */
@@ -550,7 +574,6 @@ function openHouse(options: LinkOptions): Household {
   options.entropy.fill(draw);
   return {
     unit: options.unit,
-    keyring: new Keyring(options.secret),
     sealer: options.sealer,
     entropy: options.entropy,
     windows: new ReplayWindows(windowsFor(UNITS)),

@@ -13,7 +13,7 @@ import { Liveness } from "./liveness.ts";
 import { Orders } from "./orders.ts";
 import { type RoleHooks, Roles } from "./roles.ts";
 
-export interface MembershipOptions extends LinkTrial, Pick<LinkOptions, "ports" | "twinPorts" | "packets" | "sealer" | "entropy" | "notes"> {
+export interface MembershipOptions extends LinkTrial, Pick<LinkOptions, "ports" | "twinPorts" | "packets" | "sealer" | "entropy" | "notes" | "keys"> {
   readonly plan: Pick<Plan, "unit" | "site" | "agreementHash" | "twin">;
   readonly tables: Pick<Tables, "header" | "members" | "paths" | "counters">;
   /** The tables were empty or came from a checkpoint: no incarnation that a peer has seen may be used again. */
@@ -33,10 +33,10 @@ export class Membership {
   readonly orders: Orders;
   private hasStarted = false;
 
-  /** Throws when the secret is too short or there is no twin port. */
+  /** Throws when a secret is too short or there is no twin port. */
   constructor(options: MembershipOptions) {
     const { plan, tables, notes } = options;
-    const { peers, secret, heartbeatMillis, heartbeatMisses, partition, priority, preemptMillis, deployment, activeSite } = plan.twin;
+    const { peers, heartbeatMillis, heartbeatMisses, partition, priority, preemptMillis, deployment, activeSite } = plan.twin;
     const { isNewborn, hooks } = options;
     this.roles = new Roles({
       unit: plan.unit,
@@ -58,7 +58,6 @@ export class Membership {
       unit: plan.unit,
       agreementHash: plan.agreementHash,
       peers,
-      secret,
       heartbeatMillis,
       heartbeatMisses,
       standing: this.roles,

@@ -12,6 +12,7 @@ import type { SessionTable } from "../fastpath/sessions.ts";
 import { drop } from "../fastpath/verdicts.ts";
 import type { Clock, Entropy, PacketMemory, Port, Sealer } from "../hal/contracts.ts";
 import { TICK_MILLIS } from "../limits.ts";
+import type { PairKeys } from "../pair-keys.ts";
 import type { Plan } from "../plan.ts";
 import { Exchange } from "./exchange.ts";
 import { Exposure } from "./exposure.ts";
@@ -46,6 +47,8 @@ export interface TwinParts {
   readonly reaches: (() => boolean) | null;
   /** Monitored addresses that have been silent for long. */
   readonly silentMonitored: () => number;
+  /** What is shared with each paired unit. */
+  readonly keys: readonly PairKeys[];
   readonly trial: LinkTrial;
 }
 
@@ -67,7 +70,7 @@ export class Twin implements Partner, RoleHooks {
   private mayHaveLost: boolean;
   private tickAtMicros = 0;
 
-  /** Throws when the secret is too short or the plan has no twin port. */
+  /** Throws when a secret is too short or the plan has no twin port. */
   constructor(parts: TwinParts) {
     const { plan, tables, events, packets } = parts;
     const draw = new Int32Array(1);
@@ -94,6 +97,7 @@ export class Twin implements Partner, RoleHooks {
       reaches: parts.reaches,
       silentMonitored: parts.silentMonitored,
       hooks: this,
+      keys: parts.keys,
       ...parts.trial,
     });
     const roles: HandoffRoles & GrantRoles & RejoinListener = this.membership.roles;

@@ -46,7 +46,7 @@ class Bench {
     const sealer = { install: () => {}, remove: () => {}, seal: () => {}, open: () => 0 };
     const entropy = { fill: (bytes: Uint8Array) => bytes.fill(0x5b) };
     this.dataplane = new Dataplane(
-      { clock: { nowMicros: () => this.now }, entropy, packets: this.packets, memory, ports: this.ports, sealer },
+      { clock: { nowMicros: () => this.now }, entropy, packets: this.packets, memory, ports: this.ports, sealer, pairKeys: () => [] },
       planFor(sessions),
       1,
     );

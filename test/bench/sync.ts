@@ -20,6 +20,7 @@ import { createPacketMemory } from "../../firmware/hal/packets.ts";
 import { BATCH, DIGEST_BUCKETS, FRAME_BYTES, FRAMES, SESSIONS_DEFAULT } from "../../firmware/limits.ts";
 import type { Plan } from "../../firmware/plan.ts";
 import { Dataplane } from "../../firmware/unit.ts";
+import { pairKeysFor } from "../pair-keys.ts";
 import { alone, type Comparison, type Outcome } from "./result.ts";
 import { ArrayPort, planFor, randomSource, Traffic } from "./traffic.ts";
 
@@ -104,7 +105,7 @@ function planOf(unit: number, mate: number): Plan {
     name: `${site}${2 - (unit & 1)}`,
     site,
     ports: [...plan.ports, { number: 2, device: "twin", kind: "twin", mtuBytes: 1_500, pairedPort: -1 }],
-    twin: { ...plan.twin, enabled: true, peers: [{ unit: mate, name: `${site}${2 - (mate & 1)}`, site }], secret: "5a".repeat(32) },
+    twin: { ...plan.twin, enabled: true, peers: [{ unit: mate, name: `${site}${2 - (mate & 1)}`, site }] },
   };
 }
 
@@ -152,7 +153,8 @@ class Box {
     const entropy = { fill: (bytes: Uint8Array) => crypto.getRandomValues(bytes) };
     const memory = { ...this.memory, adopted: false };
     const { packets, sealer, ports, cable } = this;
-    this.dataplane = new Dataplane({ clock, entropy, packets, memory, ports: [...ports, cable], sealer }, planOf(this.unit, this.mate), this.starts);
+    const pairKeys = () => pairKeysFor([{ unit: this.mate }]);
+    this.dataplane = new Dataplane({ clock, entropy, packets, memory, ports: [...ports, cable], sealer, pairKeys }, planOf(this.unit, this.mate), this.starts);
     return this.dataplane;
   }
 

@@ -71,7 +71,6 @@ export function planFor(sessions: number): Plan {
     twin: {
       enabled: false,
       peers: [],
-      secret: "",
       heartbeatMillis: 20,
       heartbeatMisses: 5,
       partition: "stop",

@@ -94,7 +94,6 @@ export function plan(
     twin: {
       enabled: false,
       peers: [],
-      secret: "",
       heartbeatMillis: 20,
       heartbeatMisses: 5,
       partition: "stop",

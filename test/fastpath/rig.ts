@@ -128,7 +128,7 @@ export class Rig {
     const entropy = { fill: (bytes: Uint8Array) => bytes.fill(earlier === undefined ? 0x5b : 0xa7) };
     const memory = { buffer: this.buffer, adopted: earlier !== undefined, close: () => {} };
     const clock = { nowMicros: () => this.nowMicros };
-    this.dataplane = new Dataplane({ clock, entropy, packets: this.packets, memory, ports: this.ports, sealer }, this.plan, 1);
+    this.dataplane = new Dataplane({ clock, entropy, packets: this.packets, memory, ports: this.ports, sealer, pairKeys: () => [] }, this.plan, 1);
     this.events = new EventReader(this.tables);
     this.breathe();
     for (const port of this.ports) port.sent.length = 0;

@@ -6,7 +6,10 @@ import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import Database from "better-sqlite3";
+import { UNIT_NAMES } from "../../firmware/limits.ts";
+import { pairAtFactory } from "../../firmware/manager/peers/factory.ts";
 import { type Places, placesOf, RUN_DIRECTORY } from "../../firmware/manager/places.ts";
+import { openUnitDirectory } from "../../firmware/manager/run-dir.ts";
 import { namesOfPlanFile } from "../../firmware/store/live/names.ts";
 import { openLive } from "../../firmware/store/live/open.ts";
 import { STORE_FILE } from "../../firmware/store/schema.ts";
@@ -15,17 +18,21 @@ import { ALL_UNITS, type LabUnit } from "./picture.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const CONFIGURATION = join(RUN_DIRECTORY, "lab.json");
-const SECRET = join(RUN_DIRECTORY, "secret");
 
 export type UnitDriver = "afxdp" | "pcap";
 type Value = string | number | null;
 export type Row = Readonly<Record<string, Value>>;
 
-/** Writes what all units read: configuration and pre-shared key. */
+/** Writes the configuration, which all units read, and pairs them. */
 export function writeConfiguration(options: LabOptions): void {
   mkdirSync(RUN_DIRECTORY, { recursive: true });
   writeFileSync(CONFIGURATION, JSON.stringify(labConfiguration(options), null, 2));
-  writeFileSync(SECRET, "5a".repeat(32), { mode: 0o600 });
+  pairAtFactory(
+    ALL_UNITS.map((name) => {
+      const { directory } = placesOf(name, undefined, {});
+      return { unit: UNIT_NAMES.indexOf(name), name, data: openUnitDirectory(directory).data };
+    }),
+  );
 }
 
 /** Where a unit looks for its serial line; there is one while somebody has put a cable in. */
@@ -61,7 +68,7 @@ export class Unit {
   start(): void {
     this.startedBefore = existsSync(this.places.memoryFile) ? this.number("SELECT started_at FROM live_header") : 0;
     const log = openSync(this.logFile, "a");
-    const firmware = ["firmware/main.ts", "--board", "lab", "--config", CONFIGURATION, "--unit", this.name, "--secret", SECRET];
+    const firmware = ["firmware/main.ts", "--board", "lab", "--config", CONFIGURATION, "--unit", this.name];
     const serial = ["--serial", serialDevice(this.name)];
     const driver = this.driver === undefined ? [] : ["--driver", this.driver];
     // A process group of its own, so that Ctrl-C reaches the lab first.

@@ -19,7 +19,7 @@ function example(): Loose {
 /** Problems of a text, the board's and the plan's included; empty when all is well. */
 function problemsOf(text: string): readonly Problem[] {
   try {
-    buildPlan(parseConfiguration(text, "test.json"), lab, "A1", "00");
+    buildPlan(parseConfiguration(text, "test.json"), lab, "A1");
     return [];
   } catch (error) {
     if (error instanceof ConfigurationError) return error.problems;

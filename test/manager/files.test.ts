@@ -11,7 +11,6 @@ import { buildPlan } from "../../firmware/manager/config/plan.ts";
 import { checkDevices } from "../../firmware/manager/devices.ts";
 import { reserveIncarnation } from "../../firmware/manager/incarnation.ts";
 import { openUnitDirectory, writeDurably } from "../../firmware/manager/run-dir.ts";
-import { readSecret } from "../../firmware/manager/secret.ts";
 
 const EXAMPLE = new URL("../../firmware/manager/config/example.json", import.meta.url).pathname;
 const HOUR_AFTER_2026 = Date.UTC(2026, 0, 1, 1);
@@ -21,28 +20,6 @@ function directory(t: Test): string {
   t.teardown(() => rmSync(path, { recursive: true }));
   return path;
 }
-
-function secretFile(t: Test, content: string | Buffer, mode = 0o600): string {
-  const file = join(directory(t), "secret");
-  writeFileSync(file, content);
-  chmodSync(file, mode);
-  return file;
-}
-
-test("a pre-shared key is read as hex digits or as raw bytes", async (t) => {
-  t.equal(readSecret(secretFile(t, `${"AB".repeat(32)}\n`)), "ab".repeat(32));
-  t.equal(readSecret(secretFile(t, Buffer.alloc(32, 0xf1))), "f1".repeat(32));
-});
-
-test("a pre-shared key that is missing, short or open to others is refused", async (t) => {
-  t.throws(() => readSecret(join(directory(t), "none")), { message: /none: the pre-shared key's file cannot be read: ENOENT \[absent-file\]\n {2}Make one/ });
-  t.throws(() => readSecret(secretFile(t, "ab".repeat(31))), { message: /has 31 bytes, and must have 32 \[secret-too-short\]/ });
-  t.throws(() => readSecret(secretFile(t, Buffer.alloc(31, 0xf1))), { message: /has 31 bytes/ });
-  t.throws(() => readSecret(secretFile(t, "")), { message: /has 0 bytes/ });
-  t.throws(() => readSecret(secretFile(t, "ab".repeat(32), 0o640)), {
-    message: /others may use the pre-shared key's file \(mode 0640\) \[file-too-open\]\n {2}chmod 600/,
-  });
-});
 
 test("each incarnation is used once, also after a restart", async (t) => {
   const data = directory(t);
@@ -71,7 +48,7 @@ test("the unit's directory and its files are for their owner alone", async (t) =
 });
 
 test("an absent NIC is named with board, key and device", async (t) => {
-  const plan = buildPlan(loadConfiguration(EXAMPLE), lab, "A1", "ab".repeat(32));
+  const plan = buildPlan(loadConfiguration(EXAMPLE), lab, "A1");
   t.doesNotThrow(() => checkDevices(plan, lab, ["lo", "port1", "port2", "twin"]));
   t.throws(() => checkDevices(plan, lab, ["lo", "port1"]), {
     message: [

@@ -2,12 +2,15 @@
 
 import { test } from "tap";
 import { NOTICE_BYTES, Notices } from "../../firmware/manager/peers/notices.ts";
+import { PairSecrets } from "../../firmware/manager/peers/pair-secrets.ts";
+import { pairKeysFor } from "../pair-keys.ts";
 
 const KEY = "5a".repeat(32);
 
 /** Managers on one link: what one sends reaches all, itself included. */
 function setUp(secrets: Readonly<Record<number, string>>) {
   const lines: string[] = [];
+  const seen: string[] = [];
   const recorded: Buffer[] = [];
   const lost = { next: 0 };
   let draws = 0;
@@ -16,23 +19,25 @@ function setUp(secrets: Readonly<Record<number, string>>) {
   const send = (datagram: Buffer): void => {
     recorded.push(datagram);
     if (lost.next > 0) lost.next--;
-    else for (const manager of managers.values()) manager.receive(datagram);
+    else for (const manager of managers.values()) manager.receive(datagram, `fe80::${datagram[5]}`);
   };
   for (const unit of units) {
+    const others = units.filter((other) => other !== unit).map((other) => ({ unit: other }));
     managers.set(
       unit,
       new Notices({
         unit,
         peers: units.filter((other) => other !== unit),
-        secret: secrets[unit] as string,
+        secrets: new PairSecrets({ unit, keys: pairKeysFor(others, secrets[unit]), save: () => undefined }),
         send,
         randomBytes: (count) => Buffer.alloc(count, ++draws),
         onRestarting: (from) => void lines.push(`${unit} hears: ${from} restarts`),
+        onSeen: (from, address) => void seen.push(`${unit} sees ${from} at ${address}`),
         onRejected: (from) => void lines.push(`${unit} rejects ${from}`),
       }),
     );
   }
-  return { lines, recorded, lost, at: (unit: number) => managers.get(unit) as Notices };
+  return { lines, seen, recorded, lost, at: (unit: number) => managers.get(unit) as Notices };
 }
 
 test("a restart is told to every peer once", async (t) => {
@@ -70,11 +75,11 @@ test("a recorded notice is worthless", async (t) => {
   const { lines, recorded, at } = setUp({ 1: KEY, 3: KEY });
   at(1).greet();
   at(1).announceRestart();
-  for (const datagram of [...recorded]) at(3).receive(datagram);
+  for (const datagram of [...recorded]) at(3).receive(datagram, "fe80::bad");
   t.same(lines, ["3 hears: 1 restarts"]);
 });
 
-test("a peer with another pre-shared key is rejected, and said to be", async (t) => {
+test("a peer that shares another secret is rejected, and said to be", async (t) => {
   const { lines, at } = setUp({ 1: KEY, 3: "5b".repeat(32) });
   at(1).greet();
   at(3).greet();
@@ -93,10 +98,29 @@ test("a notice that was altered or cut changes nothing", async (t) => {
   for (let k = 0; k < notice.length; k++) {
     const altered = Buffer.from(notice);
     altered[k] = (altered[k] as number) ^ 1;
-    at(3).receive(altered);
-    at(3).receive(notice.subarray(0, k));
+    at(3).receive(altered, "fe80::bad");
+    at(3).receive(notice.subarray(0, k), "fe80::bad");
   }
   t.notOk(lines.some((line) => line.includes("restarts")));
-  at(3).receive(notice);
+  at(3).receive(notice, "fe80::1");
   t.ok(lines.includes("3 hears: 1 restarts"), "unaltered it counts");
+});
+
+test("who is there is seen by all, with its address, also without a secret", async (t) => {
+  const { lines, seen, at } = setUp({ 1: KEY, 3: KEY });
+  at(1).greet();
+  t.same(seen, ["3 sees 1 at fe80::1"]);
+  t.same(lines, []);
+});
+
+test("a notice to another unit, readdressed, is rejected", async (t) => {
+  const { lines, recorded, at } = setUp({ 1: KEY, 2: KEY, 3: KEY });
+  at(1).greet();
+  recorded.length = 0;
+  at(1).announceRestart();
+  lines.length = 0;
+  const toTwo = Buffer.from(recorded.find((datagram) => datagram[6] === 2) as Buffer);
+  toTwo[6] = 3;
+  at(3).receive(toTwo, "fe80::1");
+  t.same(lines, ["3 rejects 1"]);
 });

@@ -16,11 +16,11 @@ type Loose = any;
 function planOf(unit: string, change: (configuration: Loose) => void = () => undefined): Plan {
   const configuration = JSON.parse(readFileSync(EXAMPLE, "utf8"));
   change(configuration);
-  return buildPlan(parseConfiguration(JSON.stringify(configuration), "test.json"), lab, unit, "ab".repeat(32));
+  return buildPlan(parseConfiguration(JSON.stringify(configuration), "test.json"), lab, unit);
 }
 
 test("the example's plan for A1", async (t) => {
-  const plan = buildPlan(loadConfiguration(EXAMPLE), lab, "A1", "ab".repeat(32));
+  const plan = buildPlan(loadConfiguration(EXAMPLE), lab, "A1");
   t.match(plan, { unit: 1, name: "A1", site: "A", mode: "routed", revision: 1, sessions: 262_144 });
   t.same(plan.ports, [
     { number: 0, device: "port1", kind: "data", mtuBytes: 1_500, pairedPort: -1 },
@@ -54,7 +54,7 @@ test("the example's plan for A1", async (t) => {
     idleMillis: 0,
   });
   t.same(plan.rules[3]?.destinations.map(formatPrefix), ["10.3.0.13/32"], "an address alone is a prefix of full length");
-  t.match(plan.twin, { enabled: true, peers: [{ unit: 3, name: "B1", site: "B" }], secret: "ab".repeat(32), heartbeatMillis: 20, partition: "stop" });
+  t.match(plan.twin, { enabled: true, peers: [{ unit: 3, name: "B1", site: "B" }], heartbeatMillis: 20, partition: "stop" });
   t.same(
     plan.twin.monitored.map((monitored) => [monitored.zone, formatAddress(monitored.address)]),
     [[1, "10.1.0.254"]],
@@ -101,13 +101,13 @@ test("transparent mode pairs the two data ports", async (t) => {
   );
 });
 
-test("with the twin off there is no twin port, no peer and no secret", async (t) => {
+test("with the twin off there is no twin port, and no peer", async (t) => {
   const plan = planOf("A1", (c) => (c.twin.enabled = false));
   t.same(
     plan.ports.map((port) => port.device),
     ["port1", "port2"],
   );
-  t.match(plan.twin, { enabled: false, peers: [], secret: "" });
+  t.match(plan.twin, { enabled: false, peers: [] });
 });
 
 test("a unit that the configuration does not have is refused", async (t) => {

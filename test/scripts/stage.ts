@@ -20,6 +20,7 @@ import type { Plan, PlannedPort, PlannedRule, PlannedZone } from "../../firmware
 import { Dataplane } from "../../firmware/unit.ts";
 import { mac, plan, prefix, zones } from "../fastpath/craft.ts";
 import { ArrayPort, advertisement, arp, arpRequest, solicitation } from "../fastpath/rig.ts";
+import { pairKeysFor } from "../pair-keys.ts";
 import { addressAt, ETHERTYPE_ARP, ETHERTYPE_IPV6, ETHERTYPE_TWIN, macText, address as textAddress, u16 } from "../sim/packets.ts";
 
 export type Site = "A" | "B";
@@ -120,7 +121,8 @@ export class Stage {
     };
     const clock = { nowMicros: () => this.nowMicros };
     const memory = { buffer, adopted: false, close: () => {} };
-    const dataplane = new Dataplane({ clock, entropy, packets, memory, ports, sealer: new SimSealer(packets.bytes, ledger) }, adjusted, 1);
+    const pairKeys = () => pairKeysFor(adjusted.twin.peers);
+    const dataplane = new Dataplane({ clock, entropy, packets, memory, ports, sealer: new SimSealer(packets.bytes, ledger), pairKeys }, adjusted, 1);
     return { site, ports, packets, tables, plan: adjusted, dataplane, events: new EventReader(tables) };
   }
 
@@ -276,7 +278,7 @@ function planOf(site: Site, { mode, twin, rules }: StageOptions): Plan {
     mode,
     ports: [data(0), data(1), ...(twin ? [twinPort] : [])],
     zones: mode === "transparent" ? [wireEnd("one", 1, 0), wireEnd("three", 3, 1)] : zones().map((zone) => (site === "A" ? zone : atB(zone))),
-    twin: twin ? { ...base.twin, enabled: true, peers, secret: "5a".repeat(32) } : base.twin,
+    twin: twin ? { ...base.twin, enabled: true, peers } : base.twin,
   };
 }
 

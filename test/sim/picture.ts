@@ -58,8 +58,6 @@ export interface PictureOptions {
   readonly heartbeatMisses?: number;
   readonly idleMillis?: Partial<Plan["idleMillis"]>;
   readonly halfOpenPerDestination?: number;
-  /** Units whose pre-shared key is another one. */
-  readonly strangers?: readonly string[];
 }
 
 /** Ports that the policy denies, whoever asks. */
@@ -70,7 +68,6 @@ export const BYTES_PER_MICRO = 125;
 /** The version before had no highest acknowledgements in a row. */
 const PREVIOUS_FIELDS = new FieldList({ ...SESSIONS, fields: SESSIONS.fields.filter(({ name }) => name !== "originatorAcked" && name !== "responderAcked") });
 const SECOND_TWIN = { name: "twin2", device: "twin2", kind: "twin" } as const;
-const SECRET = "5a".repeat(32);
 /** Between upstream routers service1 is the user's neighbour. */
 const UPSTREAM_SERVICE1 = { address4: "10.9.0.20", address6: "fd00:9::20" };
 const HOST_MACS = { service1: "02:aa:01:00:00:10", service3: "02:aa:03:00:00:10", user: "02:aa:09:00:00:10", inner: "02:aa:09:00:00:01" };
@@ -419,6 +416,5 @@ export function planOf(name: string, options: PictureOptions): Plan {
     ...(options.halfOpenPerDestination !== undefined && { halfOpenPerDestination: options.halfOpenPerDestination }),
   };
   const loaded = parseConfiguration(JSON.stringify(configuration, null, 2), "simulator.json");
-  const secret = (options.strangers ?? []).includes(name) ? "a5".repeat(32) : SECRET;
-  return buildPlan(loaded, options.secondTwin === true ? { ...board, ports: [...board.ports, SECOND_TWIN] } : board, name, secret);
+  return buildPlan(loaded, options.secondTwin === true ? { ...board, ports: [...board.ports, SECOND_TWIN] } : board, name);
 }

@@ -1,6 +1,8 @@
-// The production dataplane, as a world builds it.
+// The production dataplane, as a world builds it: all units have been paired.
 
 import { Dataplane } from "../../firmware/unit.ts";
+import { pairKeysFor } from "../pair-keys.ts";
 import type { Builder } from "./unit.ts";
 
-export const buildUnit: Builder = (machine, plan, incarnation) => new Dataplane(machine, plan, incarnation);
+export const buildUnit: Builder = (machine, plan, incarnation) =>
+  new Dataplane({ ...machine, pairKeys: () => pairKeysFor(plan.twin.peers) }, plan, incarnation);

@@ -5,7 +5,8 @@ import { UNIT_NAMES } from "../../firmware/limits.ts";
 import { CLASS_ROW, RECORD_CAUGHT_UP, RECORD_REJOIN, RECORD_ROW, type RecordReceiver } from "../../firmware/twin/frame.ts";
 import { Link, type LinkOptions, type Standing } from "../../firmware/twin/link.ts";
 import { Membership, type MembershipOptions } from "../../firmware/twin/membership.ts";
-import { type Brain, DATA_PORTS, SECRET, type Start, TWIN_PORT } from "./wire.ts";
+import { pairKeysFor } from "../pair-keys.ts";
+import { type Brain, DATA_PORTS, type Start, TWIN_PORT } from "./wire.ts";
 
 /** An active unit in its first incarnation that never changes. */
 export function steadyStanding(): Standing {
@@ -43,7 +44,7 @@ export class LinkBrain implements Brain, RecordReceiver {
     this.link = new Link({
       unit: start.unit,
       peers: start.peers,
-      secret: SECRET,
+      keys: pairKeysFor(start.peers),
       agreementHash: "same",
       heartbeatMillis: 20,
       heartbeatMisses: 5,
@@ -136,7 +137,6 @@ export class MemberBrain implements Brain, RecordReceiver {
         twin: {
           enabled: true,
           peers: start.peers,
-          secret: SECRET,
           heartbeatMillis: 20,
           heartbeatMisses: 5,
           partition: options.partition ?? "stop",
@@ -157,6 +157,7 @@ export class MemberBrain implements Brain, RecordReceiver {
       entropy: start.entropy,
       tables: start.tables,
       notes: start.notes,
+      keys: pairKeysFor(start.peers),
       isNewborn: options.isNewborn ?? true,
       reaches: options.reaches ?? null,
       silentMonitored: () => this.silentMonitored,

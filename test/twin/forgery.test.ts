@@ -5,6 +5,7 @@ import { word } from "../../firmware/fastpath/memory/layout.ts";
 import { counterRow, MEMBERS } from "../../firmware/fastpath/memory/tables.ts";
 import { ETHERNET_BYTES, F_FROM, F_KIND, F_TO, F_VERSION, KIND_HELLO, KIND_SEALED } from "../../firmware/twin/frame.ts";
 import type { LinkOptions } from "../../firmware/twin/link.ts";
+import { pairKeysFor } from "../pair-keys.ts";
 import { LinkBrain } from "./brains.ts";
 import { Wire } from "./wire.ts";
 
@@ -177,7 +178,7 @@ test("a frame of another version is counted, not read", async (t) => {
 test("a unit with another secret is not associated; it is said once, not a hundred times", async (t) => {
   const { wire, boot } = pair(9);
   const a = boot(A);
-  boot(B, { secret: "77".repeat(32) });
+  boot(B, { keys: pairKeysFor([{ unit: A }], "77".repeat(32)) });
   wire.run(5_000);
   t.same(a.told, []);
   t.same(

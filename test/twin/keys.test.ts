@@ -5,8 +5,9 @@ import { test } from "tap";
 import { ETHERNET_BYTES, F_KEY, F_KIND, KIND_SEALED } from "../../firmware/twin/frame.ts";
 import { Keyring } from "../../firmware/twin/keys.ts";
 import type { LinkOptions } from "../../firmware/twin/link.ts";
+import { SECRET } from "../pair-keys.ts";
 import { LinkBrain } from "./brains.ts";
-import { SECRET, Wire } from "./wire.ts";
+import { Wire } from "./wire.ts";
 
 const A = 1;
 const B = 3;
@@ -27,27 +28,27 @@ function pair(seed: number, options: Partial<LinkOptions> = {}) {
 }
 
 test("a key depends on direction, both draws, number and secret, and on nothing else", async (t) => {
-  const keyring = new Keyring(SECRET);
+  const keyring = new Keyring(SECRET, 1);
   const one = new Uint8Array(16).fill(1);
   const two = new Uint8Array(16).fill(2);
   const hex = (key: Uint8Array): string => Buffer.from(key).toString("hex");
   const base = hex(keyring.sealingKey(A, B, one, two, 0));
   t.equal(base.length, 64);
-  t.equal(hex(new Keyring(SECRET).sealingKey(A, B, one, two, 0)), base);
+  t.equal(hex(new Keyring(SECRET, 1).sealingKey(A, B, one, two, 0)), base);
   const others = [
     keyring.sealingKey(B, A, one, two, 0),
     keyring.sealingKey(A, B, two, one, 0),
     keyring.sealingKey(A, B, one, one, 0),
     keyring.sealingKey(A, B, one, two, 1),
     keyring.sealingKey(A, B, one, two, 256),
-    new Keyring("5f".repeat(32)).sealingKey(A, B, one, two, 0),
+    new Keyring("5f".repeat(32), 1).sealingKey(A, B, one, two, 0),
   ].map(hex);
   t.equal(new Set([base, ...others]).size, 7);
 });
 
 test("a short or malformed secret is refused with a reason", async (t) => {
-  t.throws(() => new Keyring("5e".repeat(31)), /at least 32 bytes in hex/);
-  t.throws(() => new Keyring("not hex".repeat(20)), /at least 32 bytes in hex/);
+  t.throws(() => new Keyring("5e".repeat(31), 1), /at least 32 bytes in hex/);
+  t.throws(() => new Keyring("not hex".repeat(20), 1), /at least 32 bytes in hex/);
 });
 
 test("keys rotate by volume without losing a record", async (t) => {

@@ -18,7 +18,6 @@ export const DATA_PORTS = [0, 1];
 /** In units of a wire with `secondTwins`. */
 export const SECOND_TWIN_PORT = 3;
 const HOUR_MICROS = 3_600_000_000;
-export const SECRET = "5e".repeat(32);
 const BREATH_MICROS = 1_000;
 
 export interface Note {

@@ -368,6 +368,8 @@ export const COMMAND_POLICY = 3;
 export const COMMAND_DISK = 4;
 /** argument: ORDERS; argument2: 1 = forced. Answered: ORDER_ANSWERS. */
 export const COMMAND_ORDER = 5;
+/** The file of pair keys (pair-keys.ts) was replaced: read it. */
+export const COMMAND_KEYS = 6;
 
 /** The event ring (events.ts). Kinds and their sentences: event-kinds.ts. */
 export const EVENT_TABLE: Table = defineTable({

@@ -21,10 +21,10 @@ import {
 } from "./schema.ts";
 
 /**
- * Builds the plan of unit `name`. `secret`: hex of the pre-shared key, empty when the twin is off. Throws
+ * Builds the plan of unit `name`. Throws
  * ConfigurationError when unit, board and configuration do not fit.
  */
-export function buildPlan({ configuration, source }: LoadedConfiguration, board: Board, name: string, secret: string): Plan {
+export function buildPlan({ configuration, source }: LoadedConfiguration, board: Board, name: string): Plan {
   const unit = configuration.units.find((candidate) => unitName(candidate) === name);
   if (unit === undefined) {
     const remedy = `Name one of units: ${configuration.units.map(unitName).join(", ")}.`;
@@ -59,7 +59,7 @@ export function buildPlan({ configuration, source }: LoadedConfiguration, board:
       midstream: configuration.checks.midstream === "permit",
       ipv4Options: configuration.checks.ipv4Options.map((option) => IPV4_OPTIONS[option]),
     },
-    twin: planTwin(configuration, unit, secret),
+    twin: planTwin(configuration, unit),
   };
 }
 
@@ -165,14 +165,13 @@ export function planRules(configuration: Configuration): readonly PlannedRule[] 
   }));
 }
 
-function planTwin(configuration: Configuration, unit: Unit, secret: string): Plan["twin"] {
+function planTwin(configuration: Configuration, unit: Unit): Plan["twin"] {
   const { twin } = configuration;
   const others = peersOf(configuration, unit);
   const enabled = others.length > 0;
   return {
     enabled,
     peers: others.map((other) => ({ unit: unitNumber(configuration, other), name: unitName(other), site: other.site })),
-    secret: enabled ? secret : "",
     heartbeatMillis: twin.heartbeatMillis,
     heartbeatMisses: twin.heartbeatMisses,
     partition: twin.partition,

@@ -36,8 +36,6 @@ export type ProblemCode =
   | "absent-device"
   | "ambiguous-device"
   | "absent-file"
-  | "file-too-open"
-  | "secret-too-short"
   | "unknown-board"
   | "wrong-argument";
 

@@ -120,8 +120,8 @@ export const SITUATIONS: readonly Situation[] = [
   twin(
     "key-differs",
     "fast",
-    "The other site's pre-shared key differs.",
-    "Give all units the same key.",
+    "The other site's unit is not paired with this one.",
+    "Pair them: pair, at both consoles.",
     (look) => isAlone(look) && look.recent.has("key-rejected"),
   ),
   twin(

@@ -14,7 +14,11 @@ export interface PeerLink {
 }
 
 /** Opens the link on a device. `onState` is told when it works and, with the reason, when it does not. */
-export function openPeerLink(device: string, onDatagram: (datagram: Buffer) => void, onState: (works: boolean, reason: string) => void): PeerLink {
+export function openPeerLink(
+  device: string,
+  onDatagram: (datagram: Buffer, address: string) => void,
+  onState: (works: boolean, reason: string) => void,
+): PeerLink {
   let socket: Socket | undefined;
   let works: boolean | undefined;
   let closed = false;
@@ -38,7 +42,7 @@ export function openPeerLink(device: string, onDatagram: (datagram: Buffer) => v
       if (socket === fresh) drop(error);
     };
     fresh.on("error", fail);
-    fresh.on("message", onDatagram);
+    fresh.on("message", (datagram, { address }) => onDatagram(datagram, address));
     fresh.bind({ address: `${GROUP}%${device}`, port: PORT }, () => {
       try {
         fresh.addMembership(GROUP, `::%${device}`);

@@ -1,5 +1,4 @@
-// The names that the tables do not hold, from the plan that the manager wrote beside them. Nothing else of the plan is kept:
-// it also holds the pre-shared key.
+// The names that the tables do not hold, from the plan that the manager wrote beside them. Nothing else of the plan is kept.
 
 import { readFileSync } from "node:fs";
 import type { Plan } from "../../plan.ts";

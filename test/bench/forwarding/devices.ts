@@ -98,7 +98,7 @@ function startTwinwall(stand: Stand, rules: number): ChildProcess {
   const directory = `/run/twinwall/${stand.name}`;
   mkdirSync(directory, { recursive: true });
   const plan = join(directory, "plan.json");
-  writeFileSync(plan, JSON.stringify(buildPlan(parseConfiguration(JSON.stringify(configuration), "bench"), board, "A1", "")));
+  writeFileSync(plan, JSON.stringify(buildPlan(parseConfiguration(JSON.stringify(configuration), "bench"), board, "A1")));
   const unit = ["--plan", plan, "--memory", `twinwall-${stand.name}`, "--incarnation", "1", "--driver", "afxdp"];
   return startOn(stand, [process.execPath, ...DATAPLANE_NODE_FLAGS, "firmware/dataplane.ts", ...unit]);
 }

@@ -1,0 +1,12 @@
+// The secrets of a world whose units have been paired all along: the same one for each pair, which tests can say aloud. Derived
+// keys differ all the same, because both units' numbers are in them.
+
+import type { PairKeys } from "../firmware/pair-keys.ts";
+import type { PlannedPeer } from "../firmware/plan.ts";
+
+export const SECRET = "5e".repeat(32);
+
+/** What a unit with these peers shares with each of them. */
+export function pairKeysFor(peers: readonly Pick<PlannedPeer, "unit">[], secret: string = SECRET): readonly PairKeys[] {
+  return peers.map(({ unit }) => ({ unit, identity: `unit ${unit}`, secrets: [{ generation: 1, secret }] }));
+}
