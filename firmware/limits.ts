@@ -28,6 +28,17 @@ export const OBJECT_MEMBERS = 1_024;
 export const OBJECT_EXPANDED = 10_000;
 /** Configuration revisions that a unit keeps whole. */
 export const REVISIONS = 100;
+/** Revisions of which a unit remembers at least what they followed: one that was away for longer sees a conflict. */
+export const REVISIONS_KNOWN = 10_000;
+/** Lines of the audit log that are kept of each unit. */
+export const AUDIT_LINES = 10_000;
+/** How long all units have to answer to a commit, and then to say that it is in force. */
+export const COMMIT_ANSWER_MILLIS = 10_000;
+export const COMMIT_APPLIED_MILLIS = 5_000;
+/** Units tell each other so often which revision is in force. */
+export const HEAD_MILLIS = 2_000;
+/** How often it is written down how long a commit can still be confirmed. */
+export const CONFIRM_KEEP_MILLIS = 10_000;
 export const NEIGHBOURS = 4_096;
 /** Transparent mode: stations remembered behind the wires, a power of two; how often, and how many at once, a standby is told of them. */
 export const WIRE_STATIONS = 1_024;

@@ -31,6 +31,7 @@ export type ProblemCode =
   | "group-loop"
   | "reserved-name"
   | "shadowed-rule"
+  | "damaged-database"
   | "no-twin-port"
   | "no-wire"
   | "absent-device"
