@@ -4,6 +4,8 @@
 //   main.ts --board lab --config FILE --unit A1 [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE]
 //           [--log text|json] [--check]
 
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { extname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Board } from "../board/board.ts";
@@ -12,19 +14,27 @@ import { networkDevices } from "./hal/linux/proc.ts";
 import { networkDevicePaths, SYSFS } from "./hal/linux/sysfs.ts";
 import { assertLimits } from "./limits.ts";
 import { loadBoard } from "./manager/board.ts";
-import { loadConfiguration } from "./manager/config/load.ts";
+import type { Json } from "./manager/config/document.ts";
+import { loadConfiguration, readText, warningsOf } from "./manager/config/load.ts";
 import { buildPlan } from "./manager/config/plan.ts";
-import { ConfigurationError, type Problem } from "./manager/config/problems.ts";
+import { ConfigurationError, formatProblem, type Problem } from "./manager/config/problems.ts";
+import { modeOf } from "./manager/console/configure/mode.ts";
+import { ConfigureSession } from "./manager/console/configure/session.ts";
+import { FILES } from "./manager/console/configure/shell.ts";
 import { type SerialConsole, startSerialConsole } from "./manager/console/serial.ts";
+import type { Entered } from "./manager/console/terminal.ts";
 import { checkDevices, findPorts } from "./manager/devices.ts";
 import { type Front, startFront } from "./manager/front.ts";
 import { createLog, formatJson, formatText, type Happening, type Log } from "./manager/log.ts";
-import { createMachine } from "./manager/machine.ts";
+import { createMachine, type LinuxMachine } from "./manager/machine.ts";
 import { openOrderDesk } from "./manager/orders.ts";
 import { openPeers, type Peers } from "./manager/peers/peers.ts";
 import { type Places, placesOf } from "./manager/places.ts";
 import { runningPid } from "./manager/processes.ts";
-import { openUnitDirectory, pidFile, readIfThere, writeDurably, writePid } from "./manager/run-dir.ts";
+import { Desk } from "./manager/revisions/desk.ts";
+import { joinOverChannel } from "./manager/revisions/over-channel.ts";
+import { CONFIGURATION_FILE, RevisionStore } from "./manager/revisions/store.ts";
+import { openUnitDirectory, pidFile, readIfThere, type UnitDirectory, writeDurably, writePid } from "./manager/run-dir.ts";
 import { UnitTables } from "./manager/tables.ts";
 import { UnitManager } from "./manager/unit.ts";
 import type { Plan } from "./plan.ts";
@@ -35,6 +45,8 @@ const PROGRAMS = { dataplane: program("dataplane"), store: program("store"), con
 const USAGE = "main.ts --board NAME|FILE --config FILE --unit NAME [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE] [--log text|json] [--check]";
 /** Of a serial line that no board describes. */
 const SERIAL_BAUD = 115_200;
+/** How often the configuration's timers are looked at. */
+const DESK_TICK_MILLIS = 100;
 const EXIT_CONFIGURATION = 2;
 const EXIT_RUNNING = 3;
 
@@ -93,11 +105,20 @@ function wrongArgument(key: string, message: string): Problem {
   return { code: "wrong-argument", file: "", line: 0, path: key === "" ? "" : `--${key}`, message, remedy: `Usage: ${USAGE}` };
 }
 
-/** Board and configuration resolved. Throws ConfigurationError. */
-async function resolve(given: Arguments): Promise<{ readonly board: Board; readonly plan: Plan }> {
-  const board = findPorts(await loadBoard(given.board), networkDevicePaths(SYSFS));
+/** Says whether the file is in order, without looking at what the unit has committed. Throws ConfigurationError. */
+function check(given: Arguments, board: Board, say: (line: string) => void): void {
   const loaded = loadConfiguration(given.config);
-  return { board, plan: buildPlan(loaded, board, given.unit) };
+  const plan = buildPlan(loaded, board, given.unit);
+  checkDevices(plan, board, networkDevices());
+  for (const warning of warningsOf(loaded)) say(`warning: ${formatProblem(warning)}`);
+  say(`Board, configuration and devices of ${plan.name} are in order.`);
+}
+
+/** The document of the file that a unit begins with. Throws ConfigurationError. */
+function firstDocument(file: string): Json {
+  loadConfiguration(file);
+  const { revision: _counted, $schema: _editors, ...document } = JSON.parse(readText(file, "configuration")) as Json;
+  return document;
 }
 
 /** This unit among its peers; undefined without any. */
@@ -117,59 +138,97 @@ function connectPeers(plan: Plan, data: string, log: Log, manager: UnitManager):
 }
 
 /** The console on the serial line that the board has, or that was given; undefined without one. */
-function openConsole(given: Arguments, board: Board, places: Places, log: Log, compileCache: string): SerialConsole | undefined {
+function openConsole(given: Arguments, board: Board, places: Places, log: Log, compileCache: string, desk: Desk): SerialConsole | undefined {
   const device = given.serial ?? board.serial?.device;
   if (device === undefined) return undefined;
-  return startSerialConsole({ device, baud: board.serial?.baud ?? SERIAL_BAUD, unit: given.unit, places, program: PROGRAMS.console, compileCache, log });
+  const { unit } = given;
+  const configure = async (): Promise<Entered> => modeOf(await ConfigureSession.begin(unit, desk.sit({ who: "serial", origin: `${unit} serial` }), FILES));
+  return startSerialConsole({ device, baud: board.serial?.baud ?? SERIAL_BAUD, unit, places, program: PROGRAMS.console, compileCache, log, configure });
 }
 
-/** Writes the plan and runs the unit until a signal. */
-async function run(given: Arguments, board: Board, plan: Plan, places: Places): Promise<void> {
-  const directory = openUnitDirectory(places.directory);
-  const other = runningPid(pidFile(directory, "manager"), plan.name);
-  if (other !== 0 && other !== process.pid) {
-    console.error(`The manager of ${plan.name} runs already, as process ${other} [already-running]\n  Stop it first, or give another --run-dir.`);
-    process.exitCode = EXIT_RUNNING;
-    return;
-  }
-  writePid(directory, "manager", process.pid);
-  let front: Front | undefined;
-  const planText = JSON.stringify(plan);
-  const machine = createMachine({
-    places,
-    directory,
-    board,
-    programs: PROGRAMS,
-    driver: given.driver,
-    samePlan: readIfThere(places.planFile) === planText,
-    onStoreWrote: () => front?.storeWrote(),
-  });
-  writeDurably(places.planFile, planText);
+/** False, and said, when another manager of this unit runs. */
+function isAlone(directory: UnitDirectory, unit: string): boolean {
+  const other = runningPid(pidFile(directory, "manager"), unit);
+  if (other === 0 || other === process.pid) return true;
+  console.error(`The manager of ${unit} runs already, as process ${other} [already-running]\n  Stop it first, or give another --run-dir.`);
+  process.exitCode = EXIT_RUNNING;
+  return false;
+}
 
+/** What of a plan the manager itself is built on: another one takes effect when the manager starts again. */
+function peersOfPlan({ ports, twin }: Plan): string {
+  return JSON.stringify([ports.find((port) => port.kind === "twin")?.device, twin.peers]);
+}
+
+/** Opens the configuration's store, writes the plan, and runs the unit until a signal. Throws ConfigurationError. */
+async function run(given: Arguments, board: Board, places: Places): Promise<void> {
+  // A unit that has never run, and cannot, leaves nothing behind.
+  if (!existsSync(join(places.dataDirectory, CONFIGURATION_FILE))) check(given, board, () => undefined);
+  const directory = openUnitDirectory(places.directory);
+  if (!isAlone(directory, given.unit)) return;
+  let front: Front | undefined;
+  let serial: SerialConsole | undefined;
+  let machine: LinuxMachine | undefined;
+  let manager: UnitManager | undefined;
   const print = given.log === "json" ? formatJson : formatText;
   const toConsole = (happening: Happening): void => void process.stderr.write(`${print(happening)}\n`);
   const toSerial = (happening: Happening): void => void (happening.code === "dataplane-ready" && serial?.refresh());
-  const log = createLog(plan.name, () => new Date(), [toConsole, (happening) => machine.tellStore({ happening }), toSerial]);
+  const log = createLog(given.unit, () => new Date(), [toConsole, (happening) => machine?.tellStore({ happening }), toSerial]);
+  let running: Plan | undefined;
+  const enforce = (plan: Plan): void => {
+    const text = JSON.stringify(plan);
+    if (running === undefined || text === JSON.stringify(running)) return;
+    if (peersOfPlan(plan) !== peersOfPlan(running))
+      log.note("warning", "peers-changed", "The units that this one talks to have changed: that takes effect when its manager is started again.");
+    writeDurably(places.planFile, text);
+    running = plan;
+    void manager?.replan(plan.sessions);
+  };
+  const store = new RevisionStore(join(directory.data, CONFIGURATION_FILE));
+  const desk = new Desk(
+    {
+      unit: given.unit,
+      store,
+      board,
+      log,
+      devices: networkDevices,
+      run: enforce,
+      nowMillis: () => Math.floor(performance.now()),
+      wallMillis: Date.now,
+      newId: randomUUID,
+    },
+    () => firstDocument(given.config),
+  );
+  const plan = desk.plan();
+  checkDevices(plan, board, networkDevices());
+  writePid(directory, "manager", process.pid);
+  const samePlan = readIfThere(places.planFile) === JSON.stringify(plan);
+  machine = createMachine({ places, directory, board, programs: PROGRAMS, driver: given.driver, samePlan, onStoreWrote: () => front?.storeWrote() });
+  writeDurably(places.planFile, JSON.stringify(plan));
+  running = plan;
   const tables = new UnitTables(() => attachUnitMemory(places.memoryName, "write"), plan.sessions);
-  const manager: UnitManager = new UnitManager({ log, machine, tables, announceRestart: () => peers?.announceRestart() });
-  const peers = connectPeers(plan, directory.data, log, manager);
-
-  const orders = openOrderDesk(places.ordersFile, (order, isForced) => manager.order(order, isForced));
-  let serial: SerialConsole | undefined;
+  const unit = new UnitManager({ log, machine, tables, announceRestart: () => peers?.announceRestart() });
+  manager = unit;
+  const peers = connectPeers(plan, directory.data, log, unit);
+  if (peers !== undefined) joinOverChannel(desk, peers.channel, plan.twin.peers, log);
+  const ticks = setInterval(() => desk.member.tick(), DESK_TICK_MILLIS);
+  const orders = openOrderDesk(places.ordersFile, { obey: (order, isForced) => unit.order(order, isForced), sit: (editor) => desk.sit(editor) });
   const signalled = new Promise<void>((stop) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
   });
   process.stderr.on("error", () => undefined); // Nobody reads any more: that is no reason to stop.
-  await manager.start();
-  serial = openConsole(given, board, places, log, directory.compileCache);
+  await unit.start();
+  serial = openConsole(given, board, places, log, directory.compileCache, desk);
   front = startFront({ board, tables, log, data: directory.data, sysfs: SYSFS, machine });
   await signalled;
   front.stopFeeding();
+  clearInterval(ticks);
   orders.close();
-  await manager.stop();
+  await unit.stop();
   await serial?.close(); // After what carries traffic: a device may take its time to send the rest.
   front.stop();
   peers?.close();
+  store.close();
   machine.close();
 }
 
@@ -177,10 +236,9 @@ async function main(): Promise<void> {
   assertLimits();
   try {
     const given = readArguments();
-    const { board, plan } = await resolve(given);
-    checkDevices(plan, board, networkDevices());
-    if (given.check) console.log(`Board, configuration and devices of ${plan.name} are in order.`);
-    else await run(given, board, plan, placesOf(plan.name, given.runDir, process.env));
+    const board = findPorts(await loadBoard(given.board), networkDevicePaths(SYSFS));
+    if (given.check) check(given, board, console.log);
+    else await run(given, board, placesOf(given.unit, given.runDir, process.env));
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     console.error(error.message);

@@ -34,13 +34,18 @@ const SESSIONS_LIVE = headerWord("sessionsLive");
 
 export class UnitTables {
   private readonly attach: Attach;
-  private readonly sessions: number;
+  private sessions: number;
   private memory: AttachedMemory | undefined;
   private tables: Tables | undefined;
 
   /** `sessions`: the configured capacity. */
   constructor(attach: Attach, sessions: number) {
     this.attach = attach;
+    this.sessions = sessions;
+  }
+
+  /** Another capacity is configured: the next dataplane makes tables of it. */
+  resize(sessions: number): void {
     this.sessions = sessions;
   }
 

@@ -60,6 +60,7 @@ export class UnitManager {
   private callOffLook: () => void = () => undefined;
   private callOffKeys: () => void = () => undefined;
   private reserved = 0;
+  private replanned: Promise<void> = Promise.resolve();
   /** The store could not be kept alive. */
   private isDiskAiling = false;
 
@@ -108,6 +109,23 @@ export class UnitManager {
       this.dataplane.start();
     }
     this.store.start();
+  }
+
+  /**
+   * The plan is another one: the dataplane is replaced, and the new one adopts its rows. Peers are told, so that they do not take it for
+   * dead. Resolves when the old one is gone. One at a time; the last plan counts.
+   */
+  replan(sessions: number): Promise<void> {
+    this.replanned = this.replanned.then(async () => {
+      const { tables, log } = this.options;
+      if (this.dataplane.state === "stopping") return;
+      log.note("notice", "plan-changed", "The dataplane is replaced by one with the new plan; sessions are kept.");
+      this.options.announceRestart();
+      await this.stopDataplane();
+      tables.resize(sessions);
+      this.dataplane.start();
+    });
+    return this.replanned;
   }
 
   /** A peer's manager says that its dataplane exited and is being restarted. */

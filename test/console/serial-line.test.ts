@@ -48,6 +48,7 @@ function setUp(t: Holder, sessions = 2_000) {
     program: PROGRAM,
     compileCache: join(directory, "cache"),
     log: { note: (_severity, code) => void codes.push(code) },
+    configure: () => Promise.reject(new Error("nobody configures here")),
   });
   t.teardown(() => console.close());
   const plug = async (): Promise<Cable> => {

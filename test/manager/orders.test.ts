@@ -23,7 +23,12 @@ async function unit(t: Holder, answers: (order: OrderName, isForced: boolean) =>
   mkdirSync(dirname(places.memoryFile), { recursive: true });
   writeArea(makeArea(256), places.memoryFile);
   t.teardown(() => rmSync(places.memoryFile, { force: true }));
-  const desk = openOrderDesk(places.ordersFile, async (order, isForced) => answers(order, isForced));
+  const desk = openOrderDesk(places.ordersFile, {
+    obey: async (order, isForced) => answers(order, isForced),
+    sit() {
+      throw new Error("nobody configures here");
+    },
+  });
   t.teardown(() => desk.close());
   await pause(20);
   const run = async (...words: string[]) => {

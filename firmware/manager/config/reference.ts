@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { COMMANDS, OPTIONS, spelled } from "../console/arguments.ts";
+import { CONFIGURE_COMMANDS } from "../console/configure/words.ts";
 import { CONFIGURATION, formOf, type Place } from "./grammar.ts";
 import { ConfigurationSchema } from "./schema.ts";
 
@@ -41,7 +42,7 @@ function referenceText(): string {
   return `${[
     "# Reference",
     "",
-    "Written by `npm run docs` from `schema.ts` and `console/arguments.ts`; a test keeps it current. An editor that is given",
+    "Written by `npm run docs` from `schema.ts`, `console/arguments.ts` and `console/configure/words.ts`; a test keeps it current. An editor that is given",
     `\`${SCHEMA}\` completes and checks a configuration while it is written.`,
     "",
     "## Keys",
@@ -60,6 +61,16 @@ function referenceText(): string {
     "| command | shows or does |",
     "| --- | --- |",
     ...Object.entries(COMMANDS).map(([name, shows]) => `| \`${name}\` | ${cell(shows)} |`),
+    "",
+    "## Commands of the configuration mode",
+    "",
+    "`configure` enters it. From a script: `twinwall --unit A1 configure < FILE`; the first line that is refused ends it.",
+    "",
+    "| command | does |",
+    "| --- | --- |",
+    ...Object.entries(CONFIGURE_COMMANDS).map(([name, { takes, help }]) => `| \`${cell(`${name} ${takes}`.trimEnd())}\` | ${cell(help)} |`),
+    "",
+    "## Options",
     "",
     "| option | meaning |",
     "| --- | --- |",

@@ -17,6 +17,7 @@ export const COMMANDS = {
   switchover: "hands over: of the unit to its mate, of the site to the other site",
   drain: "hands over and stays back, until it is resumed",
   resume: "ends a drain",
+  configure: "changes the configuration: set, compare, commit; on a shell it also takes lines from standard input",
   panel: "the front panel's lamps, what they mean and what to do, and why the appliance was started last",
 } as const;
 export type CommandName = keyof typeof COMMANDS;

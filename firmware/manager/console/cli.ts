@@ -7,12 +7,14 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { namesOfPlanFile } from "../../store/live/names.ts";
 import { LiveError, openLive } from "../../store/live/open.ts";
 import { STORE_FILE } from "../../store/schema.ts";
 import { type Places, placesOf } from "../places.ts";
 import { type CommandName, parseRequest, type Request, USAGE, UsageError } from "./arguments.ts";
 import { banner, bannerWithout, identityOfPlanFile } from "./banner.ts";
+import { configure, type Typed } from "./configure/shell.ts";
 import { events, loggedEvents } from "./events.ts";
 import { counters, members, neighbours, ports, rules } from "./lists.ts";
 import { order } from "./orders.ts";
@@ -22,17 +24,18 @@ import { sessions } from "./sessions.ts";
 import { status } from "./status.ts";
 import { SCREEN_COLOURS, SCREEN_COLUMNS, type Screen } from "./table.ts";
 
-const ANSWERS: Readonly<Record<Exclude<CommandName, "banner" | "panel" | "switchover" | "drain" | "resume">, (context: Context) => Answer | Promise<Answer>>> =
-  {
-    status,
-    sessions,
-    counters,
-    events,
-    ports,
-    members,
-    neighbours,
-    rules,
-  };
+const ANSWERS: Readonly<
+  Record<Exclude<CommandName, "banner" | "panel" | "switchover" | "drain" | "resume" | "configure">, (context: Context) => Answer | Promise<Answer>>
+> = {
+  status,
+  sessions,
+  counters,
+  events,
+  ports,
+  members,
+  neighbours,
+  rules,
+};
 
 /** What the process is given; a test gives its own. */
 export interface Surroundings {
@@ -40,6 +43,8 @@ export interface Surroundings {
   readonly screen: Screen;
   out(line: string): void;
   complain(line: string): void;
+  /** What is typed: at a terminal, or as lines. Absent: nobody types. */
+  readonly typed?: Typed;
 }
 
 /** Units whose directories lie beside this one's. */
@@ -86,6 +91,7 @@ async function greeting(places: Places, unit: string): Promise<Answer> {
 
 async function answer(request: Request, surroundings: Surroundings): Promise<number> {
   const places = placesOf(request.unit, request.runDirectory, surroundings.environment);
+  if (request.command === "configure") return configure(request.unit, places.ordersFile, surroundings, surroundings.typed ?? { lines: [] });
   const log = join(places.dataDirectory, STORE_FILE);
   if (request.command === "events" && request.all && existsSync(log)) {
     tell(loggedEvents(log, request), request, surroundings);
@@ -154,5 +160,6 @@ if (import.meta.main) {
     screen,
     out: (line) => stdout.write(`${line}\n`),
     complain: (line) => stderr.write(`twinwall: ${line}\n`),
+    typed: process.stdin.isTTY ? { terminal: process.stdin } : { lines: createInterface({ input: process.stdin }) },
   });
 }

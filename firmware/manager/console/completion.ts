@@ -82,6 +82,11 @@ export interface Completion {
 /** Completes the last word of the line up to the cursor. */
 export function complete(line: string): Completion {
   const { choices, begun } = placeAt(line);
+  return completionOf(choices, begun);
+}
+
+/** Completes a word that has begun, as far as the choices agree. */
+export function completionOf(choices: readonly string[], begun: string): Completion {
   const candidates = choices.filter((choice) => choice.startsWith(begun));
   const [first] = candidates;
   if (first === undefined) return { insert: "", candidates: [] };

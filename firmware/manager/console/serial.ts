@@ -3,7 +3,7 @@
 import { openSerialLine } from "../../hal/linux/serial.ts";
 import type { Log } from "../log.ts";
 import { createJobs, type JobOptions } from "./job.ts";
-import { Terminal } from "./terminal.ts";
+import { type Entered, Terminal } from "./terminal.ts";
 
 /** A line that comes and goes is told once in this time, and so is one that is noisy. */
 const QUIET_MILLIS = 60_000;
@@ -13,6 +13,8 @@ export interface SerialConsoleOptions extends JobOptions {
   /** Bits per second. */
   readonly baud: number;
   readonly log: Log;
+  /** As TerminalOptions.configure. */
+  configure(): Promise<Entered>;
 }
 
 export interface SerialConsole {
@@ -45,6 +47,7 @@ export function startSerialConsole(options: SerialConsoleOptions): SerialConsole
     unit,
     send: (bytes) => line.write(bytes),
     run: createJobs(options),
+    configure: () => options.configure(),
     nowMillis: () => performance.now(),
     onNoise() {
       if (performance.now() < noiseQuietUntil) return;

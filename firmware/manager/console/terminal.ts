@@ -1,6 +1,8 @@
 // Who sits at the serial line: bytes in, bytes out, and one command at a time between them. It knows no process and no device; the
 // line (hal) and the commands (job.ts) are given to it.
 //
+// `configure` enters a mode of its own: from then on a line means what the mode says, until it is over.
+//
 //   bytes ─► keys ─► line ──Enter──► words ─► known and right? ─► job ─► pager ─► outlet ─► line
 //              │       └─► drawing ─────────────────────────────────────────────────┘
 //              └─ while a command runs: typed ahead (bounded), Ctrl-C stops it
@@ -10,7 +12,7 @@
 
 import { CONSOLE_IDLE_MILLIS, CONSOLE_LINE_MOST, CONSOLE_NOISE_MILLIS, CONSOLE_TYPE_AHEAD, CONSOLE_WRONG_LINES } from "../../limits.ts";
 import { parseRequest, UsageError } from "./arguments.ts";
-import { complete, HELP, helpAt, helpLines, isQuoted, wordsOf } from "./completion.ts";
+import { type Completion, complete, HELP, helpAt, helpLines, isQuoted, wordsOf } from "./completion.ts";
 import { Drawing } from "./drawing.ts";
 import { KEY_CLEAR, KEY_END_OF_INPUT, KEY_ENTER, KEY_INTERRUPT, KEY_NOISE, KEY_NONE, KEY_SIZE, KEY_TAB, KeyDecoder } from "./keys.ts";
 import { History, Line } from "./line.ts";
@@ -35,6 +37,28 @@ export interface JobListener {
 /** Starts a command of arguments.ts; `words` as typed, checked, without the unit. */
 export type RunJob = (words: readonly string[], screen: TerminalScreen, listener: JobListener) => Job;
 
+/** What lines mean while something is edited. */
+export interface Mode {
+  readonly prompt: string;
+  /** The person has left it. */
+  readonly isOver: boolean;
+  complete(line: string): Completion;
+  helpAt(line: string): readonly string[];
+  /** Does what a line says; also when it is no command of it. */
+  run(words: readonly string[], listener: JobListener): Job;
+  /** The person is gone, and did not say so. */
+  leave(): void;
+}
+
+/** A mode that was entered, and what it says first. */
+export interface Entered {
+  readonly mode: Mode;
+  readonly lines: readonly string[];
+}
+
+/** The word that enters the configuration mode. */
+const CONFIGURE = "configure";
+
 export interface TerminalCounts {
   /** Bytes that no keyboard sends, and all bytes while the line was taken for noise. */
   noiseBytes: number;
@@ -49,6 +73,10 @@ export interface TerminalOptions {
   /** As SerialLine.write. */
   readonly send: (bytes: Uint8Array) => Promise<boolean>;
   readonly run: RunJob;
+  /** Enters the configuration mode; rejects with a sentence for people. Absent: this terminal has none. */
+  readonly configure?: () => Promise<Entered>;
+  /** This terminal has only this mode, and is done with when the mode is over. */
+  readonly only?: Entered & { onOver(): void };
   readonly nowMillis: () => number;
   /** The line is taken for noise from now on. */
   readonly onNoise: () => void;
@@ -73,6 +101,7 @@ export class Terminal {
   readonly history = new History();
   private readonly options: TerminalOptions;
   private readonly prompt: string;
+  private mode: Mode | undefined;
   private readonly decoder = new KeyDecoder();
   private readonly drawing = new Drawing();
   private readonly outlet: Outlet;
@@ -108,6 +137,7 @@ export class Terminal {
 
   /** The line is gone. */
   down(): void {
+    this.leaveMode();
     this.job?.stop();
     this.job = undefined;
     this.outlet.clear();
@@ -194,12 +224,13 @@ export class Terminal {
       this.outlet.offer(`^C${NEW_LINE}`);
       this.newPrompt();
     } else if (key === KEY_END_OF_INPUT) {
-      if (this.line.text === "") this.greet();
+      if (this.line.text === "") this.endOfInput();
     } else if (key === KEY_TAB) this.completeLine();
     else if (key === KEY_CLEAR) {
       this.outlet.offer(this.screen.answers ? CLEAR_SCREEN : NEW_LINE);
       this.drawing.forget();
-    } else if (key === 63 && !isQuoted(this.leftOfCursor())) this.below(helpAt(this.leftOfCursor()));
+    } else if (key === 63 && !isQuoted(this.leftOfCursor()))
+      this.below(this.mode === undefined ? helpAt(this.leftOfCursor()) : this.mode.helpAt(this.leftOfCursor()));
     else if (key >= 32 && key <= 126) {
       if (!this.line.insert(String.fromCharCode(key))) this.isTooLong = true;
     } else this.line.edit(key);
@@ -210,7 +241,8 @@ export class Terminal {
   }
 
   private completeLine(): void {
-    const { insert, candidates } = complete(this.leftOfCursor());
+    const left = this.leftOfCursor();
+    const { insert, candidates } = this.mode === undefined ? complete(left) : this.mode.complete(left);
     if (insert !== "") this.line.insert(insert);
     else if (candidates.length > 0) this.below([`  ${candidates.join("  ")}`]);
   }
@@ -240,6 +272,10 @@ export class Terminal {
       this.wrong(`open-quote: a ${open} is not closed.`);
       return;
     }
+    if (this.mode !== undefined) {
+      this.runMode(this.mode, words);
+      return;
+    }
     try {
       if (words[0] === HELP) this.answer(helpLines(words.slice(1)));
       else this.start(words);
@@ -257,14 +293,57 @@ export class Terminal {
     if (request === undefined) this.answer(helpLines([]));
     else if (request.runDirectory !== undefined || words.some((word) => /^--unit(=|$)/.test(word)))
       throw new UsageError("wrong-option", `This is the console of ${this.options.unit}; it shows no other unit.`);
+    else if (request.command === CONFIGURE && this.options.configure !== undefined) this.enterMode(this.options.configure);
     else this.run(words);
+  }
+
+  private endOfInput(): void {
+    if (this.mode === undefined) this.greet();
+    else this.runMode(this.mode, ["exit"]);
+  }
+
+  private runMode(mode: Mode, words: readonly string[]): void {
+    this.wrongInRow = 0;
+    this.counts.commands++;
+    this.beginAnswer();
+    this.job = mode.run(words, this.listener(""));
+  }
+
+  private enterMode(enter: () => Promise<Entered>): void {
+    this.beginAnswer();
+    const listener = this.listener("");
+    let stopped = false;
+    const stop = (): void => {
+      stopped = true;
+    };
+    this.job = { pause: () => undefined, resume: () => undefined, stop };
+    const entered = ({ mode, lines }: Entered): void => {
+      if (stopped) {
+        mode.leave();
+        return;
+      }
+      this.mode = mode;
+      listener.onEnd(textOf(lines));
+    };
+    enter().then(entered, (error: Error) => {
+      if (!stopped) listener.onEnd(`${error.message}\n`);
+    });
+  }
+
+  private leaveMode(): void {
+    this.mode?.leave();
+    this.mode = undefined;
   }
 
   /** `farewell`: a line after all that the command says. */
   private run(words: readonly string[], farewell = ""): void {
     this.beginAnswer();
-    // A listener of a job that was stopped is not called any more, so that there is one speaker at a time.
-    this.job = this.options.run(words, this.screen, {
+    this.job = this.options.run(words, this.screen, this.listener(farewell));
+  }
+
+  /** A listener of a job that was stopped is not called any more, so that there is one speaker at a time. */
+  private listener(farewell: string): JobListener {
+    return {
       onText: (text) => {
         this.pager.add(text);
         this.goOn();
@@ -275,13 +354,13 @@ export class Terminal {
         this.pager.add(complaint + farewell);
         this.goOn();
       },
-    });
+    };
   }
 
   /** An answer of the console itself. */
   private answer(lines: readonly string[]): void {
     this.beginAnswer();
-    this.pager.add(lines.map((line) => `${line}\n`).join(""));
+    this.pager.add(textOf(lines));
     this.jobEnded = true;
     this.goOn();
   }
@@ -303,6 +382,10 @@ export class Terminal {
   }
 
   private finish(): void {
+    if (this.mode?.isOver) {
+      this.mode = undefined;
+      this.options.only?.onOver();
+    }
     if (this.greetsAgain && !this.touched) {
       this.greet();
       return;
@@ -317,8 +400,15 @@ export class Terminal {
     this.wrongInRow = 0;
     this.screen = UNKNOWN_SCREEN;
     this.newPrompt();
-    this.outlet.offer(NEW_LINE + ASK_SIZE);
-    this.run(["banner"], HINT);
+    const { only } = this.options;
+    if (only === undefined) {
+      this.outlet.offer(NEW_LINE + ASK_SIZE);
+      this.run(["banner"], HINT);
+      return;
+    }
+    this.outlet.offer(ASK_SIZE);
+    this.mode = only.mode;
+    this.answer(only.lines);
   }
 
   private newPrompt(): void {
@@ -345,6 +435,10 @@ export class Terminal {
   private redraw(): void {
     if (this.state !== "prompt") return;
     this.drawLater = !this.outlet.hasRoom;
-    if (!this.drawLater) this.outlet.offer(this.drawing.draw(this.prompt, this.line.text, this.line.cursor, this.screen.columns));
+    if (!this.drawLater) this.outlet.offer(this.drawing.draw(this.mode?.prompt ?? this.prompt, this.line.text, this.line.cursor, this.screen.columns));
   }
+}
+
+function textOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
 }

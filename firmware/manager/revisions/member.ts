@@ -111,9 +111,11 @@ export class Member {
     return this.memory.unconfirmed === undefined ? undefined : Math.max(0, this.leaveAtMillis - this.options.nowMillis());
   }
 
-  /** Takes a first revision, where there is none. */
+  /** Takes a first revision, or another one in its place. */
   begin(revision: Revision): void {
-    if (this.memory.head === "") this.write({ revisions: [revision], head: revision.hash });
+    const { head } = this.memory;
+    const isFirst = head === "" || this.known.get(head)?.parent === "";
+    if (isFirst && head !== revision.hash) this.write({ revisions: [revision], head: revision.hash });
   }
 
   /** Commits a revision whose parents are the one in force and, if there is one, that of the conflict. `done` is called once. */
