@@ -122,7 +122,7 @@ function firstDocument(file: string): Json {
 }
 
 /** This unit among its peers; undefined without any. */
-function connectPeers(plan: Plan, data: string, log: Log, manager: UnitManager): Peers | undefined {
+function connectPeers(plan: Plan, data: string, socket: string, log: Log, manager: UnitManager): Peers | undefined {
   const twin = plan.ports.find((port) => port.kind === "twin");
   if (twin === undefined) return undefined;
   return openPeers({
@@ -131,6 +131,7 @@ function connectPeers(plan: Plan, data: string, log: Log, manager: UnitManager):
     peers: plan.twin.peers,
     device: twin.device,
     data,
+    socket,
     log,
     onSecrets: () => manager.pairKeysChanged(),
     onRestarting: (unit) => manager.peerRestarting(unit),
@@ -209,7 +210,7 @@ async function run(given: Arguments, board: Board, places: Places): Promise<void
   const tables = new UnitTables(() => attachUnitMemory(places.memoryName, "write"), plan.sessions);
   const unit = new UnitManager({ log, machine, tables, announceRestart: () => peers?.announceRestart() });
   manager = unit;
-  const peers = connectPeers(plan, directory.data, log, unit);
+  const peers = connectPeers(plan, directory.data, places.peersFile, log, unit);
   if (peers !== undefined) joinOverChannel(desk, peers.channel, plan.twin.peers, log);
   const ticks = setInterval(() => desk.member.tick(), DESK_TICK_MILLIS);
   const orders = openOrderDesk(places.ordersFile, { obey: (order, isForced) => unit.order(order, isForced), sit: (editor) => desk.sit(editor) });

@@ -11,7 +11,8 @@ import { UNITS } from "./limits.ts";
 export const PAIR_SECRET_BYTES = 32;
 /** Kept per peer. */
 export const PAIR_SECRETS = 2;
-const GENERATION_MOST = 0xffff_ffff;
+/** It travels in 32 bits. */
+export const GENERATION_MOST = 0xffff_ffff;
 
 export interface PairSecret {
   /** 1.., grows with each secret of a pair. */

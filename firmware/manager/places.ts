@@ -16,6 +16,8 @@ export interface Places {
   readonly planFile: string;
   /** Socket that operators' orders come by (orders.ts). */
   readonly ordersFile: string;
+  /** Socket that questions about peers come by (peers/desk.ts). */
+  readonly peersFile: string;
   /** What must outlive a reboot: the store's database, the incarnation. */
   readonly dataDirectory: string;
   /** Name of the shared memory; the file lies in MEMORY_DIRECTORY. */
@@ -33,6 +35,7 @@ export function placesOf(unit: string, asked: string | undefined, environment: R
     directory,
     planFile: join(directory, "plan.json"),
     ordersFile: join(directory, "orders"),
+    peersFile: join(directory, "peers"),
     dataDirectory: join(directory, "data"),
     memoryName,
     memoryFile: join(MEMORY_DIRECTORY, memoryName),

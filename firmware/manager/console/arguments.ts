@@ -18,6 +18,9 @@ export const COMMANDS = {
   drain: "hands over and stays back, until it is resumed",
   resume: "ends a drain",
   configure: "changes the configuration: set, compare, commit; on a shell it also takes lines from standard input",
+  peers: "this unit's fingerprint, who is paired and connected, and who was refused",
+  pair: "pairs with a peer, by a code: pair B1, then at B1 what it says",
+  unpair: "un-pairs a peer at once: its keys work nowhere any more; unpair self: from all, with a new identity",
   panel: "the front panel's lamps, what they mean and what to do, and why the appliance was started last",
 } as const;
 export type CommandName = keyof typeof COMMANDS;
@@ -25,6 +28,9 @@ export type CommandName = keyof typeof COMMANDS;
 /** Commands that say of what: their second word. */
 export const OBJECTS = ["unit", "site"] as const;
 const TAKES_OBJECT: readonly string[] = ["switchover", "drain", "resume"] satisfies readonly CommandName[];
+
+/** Commands that name a peer. */
+const TAKES_PEER: readonly string[] = ["pair", "unpair"] satisfies readonly CommandName[];
 
 /** Is it an order: a command that changes something, and says of what? */
 export function isOrder(command: string): boolean {
@@ -64,11 +70,16 @@ export interface Request {
   /** Of orders: what it is about. */
   readonly object: (typeof OBJECTS)[number] | undefined;
   readonly force: boolean;
+  /** Of `pair` and `unpair`: the peer's name, or `self`. */
+  readonly peer: string | undefined;
+  /** Of `pair`: the code, where it was made at the other unit. */
+  readonly code: string | undefined;
 }
 
 /** Codes are stable; they stand in front of the message. */
 export type UsageCode =
   | "missing-object"
+  | "missing-peer"
   | "missing-command"
   | "unknown-command"
   | "wrong-option"
@@ -139,6 +150,10 @@ export function parseRequest(list: readonly string[]): Request | undefined {
   const object = isOrder(command) ? OBJECTS.find((word) => word === more[0]) : undefined;
   if (isOrder(command) && object === undefined) throw new UsageError("missing-object", `Of what? ${command} unit, or ${command} site.`);
   if (object !== undefined) more.shift();
+  const peer = TAKES_PEER.includes(command) ? more.shift() : undefined;
+  if (peer === undefined && TAKES_PEER.includes(command))
+    throw new UsageError("missing-peer", `With whom? ${command} and a unit's name, such as ${command} B1.`);
+  const code = command === "pair" ? more.shift() : undefined;
   if (more.length > 0) throw new UsageError("too-many-words", `One command at a time: "${more.join(" ")}" is too much.`);
   if (values.unit === undefined) throw new UsageError("missing-unit", "Which unit? Say --unit A1.");
   if (!/^[A-Za-z0-9-]+$/.test(values.unit)) throw new UsageError("wrong-unit", `"${values.unit}" is not a unit's name.`);
@@ -153,5 +168,7 @@ export function parseRequest(list: readonly string[]): Request | undefined {
     limit: limitOf(values.limit),
     object,
     force: values.force === true,
+    peer,
+    code,
   };
 }

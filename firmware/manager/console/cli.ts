@@ -19,13 +19,17 @@ import { events, loggedEvents } from "./events.ts";
 import { counters, members, neighbours, ports, rules } from "./lists.ts";
 import { order } from "./orders.ts";
 import { panel } from "./panel.ts";
+import { askPeers } from "./peers.ts";
 import type { Answer, Context } from "./query.ts";
 import { sessions } from "./sessions.ts";
 import { status } from "./status.ts";
 import { SCREEN_COLOURS, SCREEN_COLUMNS, type Screen } from "./table.ts";
 
 const ANSWERS: Readonly<
-  Record<Exclude<CommandName, "banner" | "panel" | "switchover" | "drain" | "resume" | "configure">, (context: Context) => Answer | Promise<Answer>>
+  Record<
+    Exclude<CommandName, "banner" | "panel" | "switchover" | "drain" | "resume" | "configure" | "peers" | "pair" | "unpair">,
+    (context: Context) => Answer | Promise<Answer>
+  >
 > = {
   status,
   sessions,
@@ -100,6 +104,11 @@ async function answer(request: Request, surroundings: Surroundings): Promise<num
   if (request.command === "banner") {
     tell(await greeting(places, request.unit), request, surroundings);
     return 0;
+  }
+  if (request.command === "peers" || request.command === "pair" || request.command === "unpair") {
+    const result = await askPeers(request, places.peersFile, (line) => (request.json ? surroundings.complain(line) : surroundings.out(line)));
+    tell(result.answer, request, surroundings);
+    return result.isDone ? 0 : 1;
   }
   // The panel has something to say about a unit that has run, even where it does not run now.
   if (!existsSync(request.command === "panel" ? places.directory : places.memoryFile)) {

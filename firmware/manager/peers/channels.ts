@@ -8,6 +8,7 @@
 //
 // Other kinds belong to whoever asked for them with `on`.
 
+import { GENERATION_MOST } from "../../pair-keys.ts";
 import type { Log } from "../log.ts";
 import { type AgreementParts, agreedSecret, makeShare, proofHolds, proofOf, type Share } from "./agreement.ts";
 import type { ControlChannel } from "./control-channel.ts";
@@ -31,6 +32,11 @@ export interface ChannelsOptions {
   nowMillis(): number;
   /** What this firmware speaks; tests pretend. */
   readonly protocol?: number;
+}
+
+/** One that the next may follow. */
+function isGeneration(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < GENERATION_MOST;
 }
 
 /** A connection with a paired unit. */
@@ -156,7 +162,7 @@ export class Channels implements ControlChannel {
   private hello(line: Line, { protocol, oldest, unit, newest }: Message): void {
     const { member, conversation } = line;
     const { log, trust, name } = this.options;
-    if (unit !== member.unit || typeof protocol !== "number" || typeof oldest !== "number" || typeof newest !== "number") {
+    if (unit !== member.unit || typeof protocol !== "number" || typeof oldest !== "number" || !isGeneration(newest)) {
       conversation.close("hello-wrong: it says to be somebody else than its key does");
       return;
     }
@@ -260,8 +266,7 @@ export class Channels implements ControlChannel {
   private rekeyAsked(line: Line, { generation, used, share }: Message): void {
     const { unit, secrets } = this.options;
     const { member, conversation, exporter } = line;
-    const isNext = typeof generation === "number" && Number.isInteger(generation) && generation > secrets.newest(member.unit);
-    if (unit < member.unit || !isNext || typeof used !== "number" || typeof share !== "string") {
+    if (unit < member.unit || !isGeneration(generation) || generation <= secrets.newest(member.unit) || typeof used !== "number" || typeof share !== "string") {
       conversation.close("rekey-wrong: its new secret is out of turn");
       return;
     }

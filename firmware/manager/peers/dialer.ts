@@ -3,7 +3,7 @@
 //
 //   heard after silence ─► at once      attempt failed ─► 250 ms, 500 ms … 8 s, the next address
 
-import { ADDRESSES_MOST, DIAL_MILLIS_LEAST, DIAL_MILLIS_MOST } from "./limits.ts";
+import { ADDRESSES_MOST, DIAL_MILLIS_LEAST } from "./limits.ts";
 
 interface Target {
   /** Latest last. */
@@ -24,6 +24,8 @@ export interface DialerOptions {
   /** Dials; calls `done` once: true when the connection was taken. */
   dial(unit: number, address: string, done: (isTaken: boolean) => void): void;
   nowMillis(): number;
+  /** Pauses grow to this. */
+  readonly pauseMillisMost: number;
 }
 
 export class Dialer {
@@ -64,7 +66,7 @@ export class Dialer {
       this.options.dial(unit, address, (isTaken) => {
         target.isDialling = false;
         target.dueMillis = this.options.nowMillis() + target.pauseMillis;
-        target.pauseMillis = isTaken ? DIAL_MILLIS_LEAST : Math.min(2 * target.pauseMillis, DIAL_MILLIS_MOST);
+        target.pauseMillis = isTaken ? DIAL_MILLIS_LEAST : Math.min(2 * target.pauseMillis, this.options.pauseMillisMost);
         if (isTaken) target.next--;
       });
     }

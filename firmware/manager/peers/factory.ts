@@ -19,7 +19,7 @@ export function pairAtFactory(units: readonly FactoryUnit[]): void {
   const members = units.map(({ unit, name, data }) => ({ unit, name, key: openIdentity(data).publicKey.toString("base64") }));
   const first = new Map<string, PairSecret>();
   for (const { unit, data } of units) {
-    const trust = openTrust(data, unit, openIdentity(data).publicKey);
+    const trust = openTrust(data, unit, () => openIdentity(data).publicKey);
     for (const member of members) if (member.unit !== unit) trust.pair(member);
     const secrets = openPairSecrets(data, unit, trust.members, () => undefined);
     for (const member of trust.members) {

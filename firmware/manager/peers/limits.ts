@@ -30,3 +30,13 @@ export const ADDRESSES_MOST = 4;
 export const REKEY_MILLIS = 3_600_000;
 /** A refusal of one kind is told once in this time; each is counted. */
 export const REFUSED_QUIET_MILLIS = 60_000;
+
+/** How long pairing stays open for a person who walks to the other unit. */
+export const PAIRING_OPEN_MILLIS = 300_000;
+/** A run of pairing takes some round trips. */
+export const PAIRING_RUN_MILLIS = 10_000;
+/** Runs that may fail, one code each, until nothing is opened for a while. */
+export const PAIRING_TRIES = 3;
+export const PAIRING_SHUT_MILLIS = 600_000;
+/** Between two attempts to find the other unit open. */
+export const PAIRING_DIAL_MILLIS = 1_000;

@@ -88,6 +88,10 @@ export class PairSecrets {
     if (this.keys.some(({ unit }) => unit === peer)) this.replace(this.keys.filter(({ unit }) => unit !== peer));
   }
 
+  clear(): void {
+    this.replace([]);
+  }
+
   /** The key to sign messages to this peer with: one that it has; undefined when nothing is shared. */
   signingKey(peer: number): NoticeKey | undefined {
     const isLeading = this.options.unit < peer;

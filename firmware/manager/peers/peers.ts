@@ -1,19 +1,23 @@
 // This unit among its peers, put together: identity, trust, secrets, the control channels over TLS, and the notices beside them.
 //
-//   beacons ──► dialer ──► TLS, pinned keys ──► channels ──► the rest of the manager
-//                                                  └─ new secrets ──► file ──► dataplane
+//   beacons ──► dialers ──► TLS, pinned keys ──► channels ──► the rest of the manager
+//                            └─ pairing ──► desk    └─ new secrets ──► file ──► dataplane
 //   notices ◄── keys of the same secrets
 
 import { randomBytes } from "node:crypto";
 import type { PlannedPeer } from "../../plan.ts";
 import type { Log } from "../log.ts";
+import { answerQuestion } from "./asked.ts";
 import { Channels } from "./channels.ts";
 import type { ControlChannel } from "./control-channel.ts";
+import { openPeersDesk } from "./desk.ts";
 import { Dialer } from "./dialer.ts";
-import { fingerprintOf, type Identity, openIdentity } from "./identity.ts";
+import { fingerprintOf, type Identity, makeIdentity, openIdentity } from "./identity.ts";
+import { DIAL_MILLIS_MOST, PAIRING_DIAL_MILLIS } from "./limits.ts";
 import { openPeerLink } from "./link.ts";
 import { GREETING_MILLIS, Notices } from "./notices.ts";
-import { openPairSecrets } from "./pair-secrets.ts";
+import { openPairSecrets, type PairSecrets } from "./pair-secrets.ts";
+import { PairingDesk } from "./pairing-desk.ts";
 import { type Refusal, Refusals } from "./refusals.ts";
 import { dialPeer, linkLocalOf, listenForPeers, type Secured, type TlsOwner } from "./tls.ts";
 import { openTrust, type Trust } from "./trust.ts";
@@ -28,6 +32,8 @@ export interface PeersOptions {
   readonly device: string;
   /** The unit's durable directory. */
   readonly data: string;
+  /** Where the console asks. */
+  readonly socket: string;
   readonly log: Log;
   /** The secrets shared with peers are others now: the dataplane is to read them. */
   onSecrets(): void;
@@ -42,88 +48,59 @@ export interface Peers {
   close(): void;
 }
 
-/** Makes the identity at the first start, and goes on the link. Throws when identity, trust or secrets are damaged. */
-export function openPeers(options: PeersOptions): Peers {
-  const { unit, name, log, data, device } = options;
-  const nowMillis = (): number => Math.floor(performance.now());
-  const identity = openIdentity(data);
-  const trust = openTrust(data, unit, identity.publicKey);
-  const secrets = openPairSecrets(data, unit, trust.members, options.onSecrets);
-  const refusals = new Refusals(log, nowMillis);
-  const numbers = options.peers.map((peer) => peer.unit);
-  const channels = new Channels({ unit, name, trust, secrets, log, peers: numbers, nowMillis });
-  const ownerFor = (dialled: number): TlsOwner => ownerOf({ unit, identity, trust, channels, refusals, dialled, nowMillis });
-  const dialer = new Dialer({
-    nowMillis,
-    isWanted: (peer) => unit < peer && trust.member(peer) !== undefined && !channels.has(peer),
-    dial: (peer, address, done) => dialPeer(address, ownerFor(peer), false, done),
-  });
-  const nameOf = (peer: number): string => options.peers.find((candidate) => candidate.unit === peer)?.name ?? String(peer);
-  const notices: Notices = new Notices({
-    unit,
-    peers: numbers,
-    secrets,
-    randomBytes,
-    send: (datagram) => link.send(datagram),
-    onSeen: (peer, address) => dialer.seen(peer, address),
-    onRestarting(peer) {
-      log.note("notice", "peer-restarting", `The dataplane of ${nameOf(peer)} exited and is being restarted.`, { peer: nameOf(peer) });
-      options.onRestarting(peer);
-    },
-    onRejected: (peer) => refusals.count("notice", nameOf(peer)),
-  });
-  const link = openPeerLink(
-    device,
-    (datagram, address) => notices.receive(datagram, address),
-    (works, reason) => {
-      if (works) log.note("notice", "peer-link-up", `Managers can reach each other over ${device}.`);
-      else log.note("warning", "peer-link-down", `Managers cannot reach each other over ${device} (${reason}): a restart here looks like a death to peers.`);
-    },
-  );
-  const listener = listenForPeers(() => linkLocalOf(device), ownerFor(0));
-  const greetings = setInterval(() => notices.greet(), GREETING_MILLIS);
-  const ticks = setInterval(() => {
-    channels.tick();
-    dialer.tick();
-  }, TICK_MILLIS);
-  channels.watch((peer, isUp) => {
-    if (!isUp) dialer.soon(peer);
-  });
-  log.note("information", "identity", `This unit's fingerprint is ${identity.fingerprint}.`, { fingerprint: identity.fingerprint });
-  notices.greet();
-  return {
-    channel: channels,
-    announceRestart: () => notices.announceRestart(),
-    close() {
-      clearInterval(greetings);
-      clearInterval(ticks);
-      listener.close();
-      channels.close();
-      link.close();
-    },
-  };
-}
-
-interface OwnerParts {
+/** What has no sockets. */
+interface Parts {
   readonly unit: number;
-  readonly identity: Identity;
+  identity(): Identity;
   readonly trust: Trust;
+  readonly secrets: PairSecrets;
   readonly channels: Channels;
   readonly refusals: Refusals;
-  /** The unit that was dialled; 0: it dialled us. */
-  readonly dialled: number;
+  readonly desk: PairingDesk;
   nowMillis(): number;
+  /** Un-pairs this unit from all, and gives it another identity. */
+  renew(): Identity;
 }
 
-/** Who may come in: a paired unit of lower number, or the one that was dialled. */
-export function ownerOf(parts: OwnerParts): TlsOwner {
-  const { unit, identity, trust, channels, refusals, dialled, nowMillis } = parts;
+function makeParts(options: PeersOptions): Parts {
+  const { unit, name, log, data } = options;
+  const nowMillis = (): number => Math.floor(performance.now());
+  let own = openIdentity(data);
+  const identity = (): Identity => own;
+  const trust = openTrust(data, unit, () => own.publicKey);
+  const secrets = openPairSecrets(data, unit, trust.members, options.onSecrets);
+  const refusals = new Refusals(log, nowMillis);
+  const channels = new Channels({ unit, name, trust, secrets, log, peers: options.peers.map((peer) => peer.unit), nowMillis });
+  const onFailed = (peer: number): void => refusals.count("pairing-code", nameOf(options, peer));
+  const desk = new PairingDesk({ unit, publicKey: () => own.publicKey, nowMillis, onFailed });
+  const renew = (): Identity => {
+    trust.clear();
+    secrets.clear();
+    channels.close();
+    own = makeIdentity(data);
+    log.note("warning", "identity-renewed", `An operator gave this unit a new identity, ${own.fingerprint}: it is paired with nobody.`, {
+      fingerprint: own.fingerprint,
+    });
+    return own;
+  };
+  return { unit, identity, trust, secrets, channels, refusals, desk, nowMillis, renew };
+}
+
+function nameOf({ peers }: PeersOptions, unit: number): string {
+  return peers.find((peer) => peer.unit === unit)?.name ?? String(unit);
+}
+
+/** Who may come in: a paired unit of lower number, or `dialled`, the one that was dialled; and whoever is being paired. */
+export function ownerOf(parts: Omit<Parts, "renew" | "secrets">, dialled: number): TlsOwner {
+  const { unit, identity, trust, channels, refusals, desk, nowMillis } = parts;
   return {
     identity,
-    mayPair: () => false,
+    mayPair: () => desk.wanted !== 0,
     accept(secured: Secured): Refusal | undefined {
+      if (trust.isRevoked(secured.publicKey)) return "revoked";
+      if (secured.isPairing) return desk.accept(secured);
       const member = trust.memberWith(secured.publicKey);
-      if (member === undefined) return trust.isRevoked(secured.publicKey) ? "revoked" : "identity";
+      if (member === undefined) return "identity";
       if (secured.isDialer ? member.unit !== dialled : member.unit > unit) return "direction";
       const conversation = channels.connected(member, secured.transport, secured.exporter);
       secured.listen(
@@ -133,5 +110,92 @@ export function ownerOf(parts: OwnerParts): TlsOwner {
       return undefined;
     },
     onRefused: (refusal, address, publicKey) => refusals.count(refusal, publicKey === undefined ? address : `${address} with key ${fingerprintOf(publicKey)}`),
+  };
+}
+
+function makeDialers(parts: Parts): readonly Dialer[] {
+  const { unit, trust, channels, desk, nowMillis } = parts;
+  const control = new Dialer({
+    nowMillis,
+    pauseMillisMost: DIAL_MILLIS_MOST,
+    isWanted: (peer) => unit < peer && trust.member(peer) !== undefined && !channels.has(peer),
+    dial: (peer, address, done) => dialPeer(address, ownerOf(parts, peer), false, done),
+  });
+  const pairing = new Dialer({
+    nowMillis,
+    pauseMillisMost: PAIRING_DIAL_MILLIS,
+    isWanted: (peer) => unit < peer && desk.wanted === peer,
+    dial: (peer, address, done) => dialPeer(address, ownerOf(parts, peer), true, done),
+  });
+  channels.watch((peer, isUp) => {
+    if (!isUp) control.soon(peer);
+  });
+  return [control, pairing];
+}
+
+function makeNotices(options: PeersOptions, secrets: PairSecrets, onSeen: (unit: number, address: string) => void, refusals: Refusals) {
+  const { unit, log, device } = options;
+  const notices: Notices = new Notices({
+    unit,
+    peers: options.peers.map((peer) => peer.unit),
+    secrets,
+    randomBytes,
+    onSeen,
+    send: (datagram) => link.send(datagram),
+    onRestarting(peer) {
+      const name = nameOf(options, peer);
+      log.note("notice", "peer-restarting", `The dataplane of ${name} exited and is being restarted.`, { peer: name });
+      options.onRestarting(peer);
+    },
+    onRejected: (peer) => refusals.count("notice", nameOf(options, peer)),
+  });
+  const link = openPeerLink(
+    device,
+    (datagram, address) => notices.receive(datagram, address),
+    (works, reason) => {
+      if (works) log.note("notice", "peer-link-up", `Managers can reach each other over ${device}.`);
+      else log.note("warning", "peer-link-down", `Managers cannot reach each other over ${device} (${reason}): a restart here looks like a death to peers.`);
+    },
+  );
+  return { notices, link };
+}
+
+/** Makes the identity at the first start, and goes on the link. Throws when identity, trust or secrets are damaged. */
+export function openPeers(options: PeersOptions): Peers {
+  const { log, device } = options;
+  const parts = makeParts(options);
+  const { channels, desk, refusals } = parts;
+  const dialers = makeDialers(parts);
+  const seen = (unit: number, address: string): void => {
+    for (const dialer of dialers) dialer.seen(unit, address);
+  };
+  const { notices, link } = makeNotices(options, parts.secrets, seen, refusals);
+  const listener = listenForPeers(() => linkLocalOf(device), ownerOf(parts, 0));
+  const renew = (): Identity => {
+    const identity = parts.renew();
+    listener.renew();
+    return identity;
+  };
+  const questions = openPeersDesk(options.socket, (...asked) => answerQuestion({ ...options, ...parts, renew }, ...asked));
+  const greetings = setInterval(() => notices.greet(), GREETING_MILLIS);
+  const ticks = setInterval(() => {
+    channels.tick();
+    desk.tick();
+    for (const dialer of dialers) dialer.tick();
+  }, TICK_MILLIS);
+  const { fingerprint } = parts.identity();
+  log.note("information", "identity", `This unit's fingerprint is ${fingerprint}.`, { fingerprint });
+  notices.greet();
+  return {
+    channel: channels,
+    announceRestart: () => notices.announceRestart(),
+    close() {
+      clearInterval(greetings);
+      clearInterval(ticks);
+      questions.close();
+      listener.close();
+      channels.close();
+      link.close();
+    },
   };
 }

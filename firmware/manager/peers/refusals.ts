@@ -10,7 +10,7 @@ export const REFUSALS = {
   "handshakes-many": "there are too many connections that have not finished their TLS handshake",
   certificate: "the certificate is none that a unit makes",
   resumed: "a connection resumed an earlier one instead of showing its key",
-  purpose: "somebody wants to pair, and nobody has opened pairing here",
+  purpose: "somebody wants to pair, or something else that is not done here now",
   identity: "the key is not that of a paired unit",
   revoked: "the key is that of a unit that has been un-paired",
   direction: "the key is that of a unit that this one dials, or of another one than was dialled",

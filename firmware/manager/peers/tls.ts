@@ -26,6 +26,11 @@ const GROUPS = "X25519MLKEM768:X25519";
 const EXPORTER_CONTROL = "EXPORTER-twinwall-pair-secret";
 const EXPORTER_PAIRING = "EXPORTER-twinwall-pairing";
 const LISTEN_AGAIN_MILLIS = 1_000;
+/** What OpenSSL and Node call it, where it is more than "handshake". */
+const HANDSHAKE_REFUSALS: Readonly<Record<string, Refusal>> = {
+  ERR_TLS_HANDSHAKE_TIMEOUT: "handshake-slow",
+  ERR_SSL_NO_APPLICATION_PROTOCOL: "purpose",
+};
 const GOODBYE_MILLIS = 1_000;
 
 /** A connection whose other end has shown `publicKey`. */
@@ -41,7 +46,8 @@ export interface Secured {
 }
 
 export interface TlsOwner {
-  readonly identity: Identity;
+  /** As it is now: it may be renewed. */
+  identity(): Identity;
   /** Is there somebody to talk to for this purpose now? */
   mayPair(): boolean;
   /** Takes the connection, or says why not. */
@@ -50,7 +56,8 @@ export interface TlsOwner {
   onRefused(refusal: Refusal, address: string, publicKey: Buffer | undefined): void;
 }
 
-function common({ identity }: TlsOwner) {
+function common(owner: TlsOwner) {
+  const identity = owner.identity();
   return {
     key: identity.privateKey,
     cert: identity.certificate,
@@ -120,6 +127,8 @@ function endOf(socket: Socket): string {
 }
 
 export interface Listener {
+  /** Listens anew, with the identity as it is now. */
+  renew(): void;
   close(): void;
 }
 
@@ -134,8 +143,8 @@ export function listenForPeers(
   let bound: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
-  /** Connections whose handshake is not over, by the other end's address and port. */
-  const handshakes = new Set<string>();
+  /** Connections whose handshake is not over, by the other end's address and port; the oldest first. */
+  const handshakes = new Map<string, Socket>();
   const open = (host: string): void => {
     const fresh = createServer({
       ...common(owner),
@@ -146,13 +155,13 @@ export function listenForPeers(
     bound = host;
     fresh.on("connection", (raw) => {
       const end = endOf(raw);
-      if (handshakes.size < HANDSHAKES_MOST) {
-        handshakes.add(end);
-        raw.once("close", () => handshakes.delete(end));
-        return;
-      }
-      owner.onRefused("handshakes-many", raw.remoteAddress ?? "", undefined);
-      raw.destroy();
+      handshakes.set(end, raw);
+      raw.once("close", () => handshakes.delete(end));
+      if (handshakes.size <= HANDSHAKES_MOST) return;
+      // The oldest goes, not the newest: a handshake takes milliseconds, and whoever belongs here must get in through any crowd.
+      const [oldest] = handshakes.values();
+      owner.onRefused("handshakes-many", oldest?.remoteAddress ?? "", undefined);
+      oldest?.destroy();
     });
     fresh.on("secureConnection", (socket) => {
       socket.on("error", () => undefined);
@@ -160,8 +169,7 @@ export function listenForPeers(
       secure(socket, owner, false);
     });
     fresh.on("tlsClientError", (error, socket) => {
-      const isSlow = (error as NodeJS.ErrnoException).code === "ERR_TLS_HANDSHAKE_TIMEOUT";
-      owner.onRefused(isSlow ? "handshake-slow" : "handshake", socket.remoteAddress ?? "", undefined);
+      owner.onRefused(HANDSHAKE_REFUSALS[(error as NodeJS.ErrnoException).code ?? ""] ?? "handshake", socket.remoteAddress ?? "", undefined);
       socket.destroy();
     });
     fresh.on("error", () => shut());
@@ -180,6 +188,7 @@ export function listenForPeers(
   };
   look();
   return {
+    renew: shut,
     close() {
       isClosed = true;
       clearTimeout(timer);

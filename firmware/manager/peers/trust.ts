@@ -36,7 +36,7 @@ export interface TrustState {
 export interface TrustOptions {
   /** Its own number and public key: nobody else's. */
   readonly unit: number;
-  readonly publicKey: Buffer;
+  readonly publicKey: () => Buffer;
   readonly state: TrustState;
   save(state: TrustState): void;
 }
@@ -55,7 +55,7 @@ export function trustFile(data: string): string {
 }
 
 /** Trust kept in a file. Throws when that is damaged: whom to trust is never guessed. */
-export function openTrust(data: string, unit: number, publicKey: Buffer): Trust {
+export function openTrust(data: string, unit: number, publicKey: () => Buffer): Trust {
   const file = trustFile(data);
   const text = readIfThere(file);
   const state = text === undefined ? { members: [], revoked: [] } : parseTrust(JSON.parse(text));
@@ -98,7 +98,7 @@ export class Trust {
 
   /** What paired units are told: ourselves included. `name`: this unit's. */
   news(name: string): TrustState {
-    const own = { unit: this.options.unit, name, key: this.options.publicKey.toString("base64") };
+    const own = { unit: this.options.unit, name, key: this.options.publicKey().toString("base64") };
     return { members: [...this.state.members, own], revoked: this.state.revoked };
   }
 
@@ -128,7 +128,7 @@ export class Trust {
 
   /** What another paired unit knows. */
   merge(news: TrustState): TrustChange {
-    const fresh = news.revoked.filter((fingerprint) => !this.state.revoked.includes(fingerprint) && fingerprint !== fingerprintOf(this.options.publicKey));
+    const fresh = news.revoked.filter((fingerprint) => !this.state.revoked.includes(fingerprint) && fingerprint !== fingerprintOf(this.options.publicKey()));
     const revoked = [...this.state.revoked, ...fresh];
     const removed = this.state.members.filter((member) => revoked.includes(fingerprintOfMember(member)));
     const kept = this.state.members.filter((member) => !removed.includes(member));
@@ -158,8 +158,13 @@ export class Trust {
     this.set({ members: this.state.members.filter((candidate) => candidate.unit !== unit), revoked: this.state.revoked });
   }
 
+  /** This unit begins anew: it trusts nobody, and has forgotten whom it did not. */
+  clear(): void {
+    this.set({ members: [], revoked: [] });
+  }
+
   private isOwn(member: Member): boolean {
-    return member.key === this.options.publicKey.toString("base64");
+    return member.key === this.options.publicKey().toString("base64");
   }
 
   /** On disk first: what is only in memory would be trusted again after a power cut. */
