@@ -297,6 +297,8 @@ export class Replicas {
     const owner = d.i[S_OWNER] as number;
     if (owner === sessions.me) return this.returned(row, d, order);
     if (this.dropped.has(row)) {
+      // An older end of what was dropped here: nothing lives on either side.
+      if (order < 0 && ((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) return ACKNOWLEDGE;
       if (order < 0 || (((d.sweep - (local[at + S_SWEEP] as number)) | 0) <= 0 && ((d.stamp - (this.guardCounter[row] as number)) | 0) <= 0)) return SILENT;
       return this.revive(from, row, d, counter);
     }

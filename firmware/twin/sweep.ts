@@ -336,6 +336,7 @@ export class Sweeps {
 
   private deleteSlice(unit: number, peer: PeerSweeps): void {
     const i = this.sessions.i;
+    const { owed } = this.journal.pending[unit] as Pending;
     const end = Math.min(peer.deleting + this.pace.scans, this.sessions.capacity);
     for (let row = peer.deleting; row < end; row = (row + 1) | 0) {
       const at = row * ROW_WORDS;
@@ -344,6 +345,8 @@ export class Sweeps {
       const owner = i[at + S_OWNER] as number;
       // Also what the sweeping unit took over from others: it has rewritten and sent all of those rows that it has.
       if (owner !== peer.deletingOwner && (owner === this.sessions.me || this.roles.disposition(owner) !== (OWNER_ELSEWHERE | (unit << 8)))) continue;
+      // On offer to the sweeping unit, which had no room for it: it is offered again each second, and is the session's last copy perhaps.
+      if (owed.has(row) && ((i[at + S_REPLICA] as number) & (0x100 << unit)) !== 0) continue;
       const bucket = bucketOf(i, at);
       if (((peer.deletingBuckets[bucket >>> 5] as number) & (1 << (bucket & 31))) === 0) continue;
       this.replicas.dropReplica(row, peer.deletingNumber, peer.deletingStamp);
