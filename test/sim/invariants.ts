@@ -162,10 +162,20 @@ export class Invariants {
     for (const unit of this.picture.units) {
       for (const row of rows.get(unit) ?? rowsOf(unit)) {
         if (row.state === STATE_TOMBSTONE) continue;
-        if (now - (this.heldAt.get(row.id) ?? now) > GONE_MICROS) this.violate(`a session that was gone is back. ${describeRow(row)}`);
+        if (now > this.underWayUntil(this.heldAt.get(row.id) ?? now)) this.violate(`a session that was gone is back. ${describeRow(row)}`);
         this.heldAt.set(row.id, now);
       }
     }
+  }
+
+  /**
+   * Until when a record may arrive of a row that was last held at `heldMicros`. In the ring of a unit that stands still it is under way for
+   * as long as that lasts: read then, it is the replica which that unit would have had all the time (seeds 1701 and 2783).
+   */
+  private underWayUntil(heldMicros: number): number {
+    const lastMicros = heldMicros + GONE_MICROS;
+    const wokeMicros = this.picture.units.map((unit) => (unit.stalledFromMicros <= lastMicros ? unit.stalledUntilMicros : 0));
+    return Math.max(lastMicros, ...wokeMicros.map((micros) => micros + GONE_MICROS));
   }
 
   /** An owner forgets a session's end only when all peers that it streams to have heard of it. */

@@ -98,7 +98,8 @@ export class SimUnit {
   /** Sees the tables once more before they are gone. */
   onMemoryLost: ((tables: Tables) => void) | null = null;
   breaths = 0;
-  /** Its loop stands still until then. */
+  /** Its loop stands still from then, until then. */
+  stalledFromMicros = 0;
   stalledUntilMicros = 0;
   private readonly world: World;
   private readonly build: Builder;
@@ -225,7 +226,9 @@ export class SimUnit {
   /** The loop stands still; time goes on. */
   stall(millis: number): void {
     this.world.note(`${this.name} stalls for ${millis} ms`);
-    this.stalledUntilMicros = this.world.schedule.nowMicros + millis * 1_000;
+    const { nowMicros } = this.world.schedule;
+    if (nowMicros >= this.stalledUntilMicros) this.stalledFromMicros = nowMicros;
+    this.stalledUntilMicros = nowMicros + millis * 1_000;
   }
 
   /** Breathes not later than in `micros`. */
