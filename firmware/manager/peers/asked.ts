@@ -76,7 +76,7 @@ async function pair(parts: AskedParts, peer: PlannedPeer, code: string, say: (li
   say(`${name} has the fingerprint ${identity().fingerprint}.`);
   say(`Type at ${peer.name}, within 5 minutes:  pair ${name} ${showCode(code)}`);
   const pulse = setInterval(() => say(`Waiting for ${peer.name} …`), WAITING_MILLIS);
-  const result = await desk.open(peer.unit, code, signal);
+  const result = await desk.open(peer.unit, code, signal, say);
   clearInterval(pulse);
   return told(parts, peer, result);
 }

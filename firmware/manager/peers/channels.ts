@@ -245,7 +245,7 @@ export class Channels implements ControlChannel {
   private unpaired(line: Line): void {
     const { trust, secrets, log } = this.options;
     const { member, conversation } = line;
-    log.note("error", "unpaired", `${member.name} has un-paired this unit. To come back it needs a new identity: twinwall unpair --self, then pair it.`, {
+    log.note("error", "unpaired", `${member.name} has un-paired this unit. To come back it needs a new identity: unpair self, then pair.`, {
       peer: member.name,
     });
     trust.forget(member.unit);

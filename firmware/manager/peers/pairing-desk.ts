@@ -32,6 +32,8 @@ interface Opening {
   readonly unit: number;
   readonly code: string;
   readonly untilMillis: number;
+  /** Tells the person, once. */
+  say: ((line: string) => void) | undefined;
   end(result: PairingResult): void;
 }
 
@@ -61,17 +63,23 @@ export class PairingDesk {
     return this.opening === undefined || this.running !== undefined ? 0 : this.opening.unit;
   }
 
-  /** Opens pairing with a unit; resolves when it is over, however. `signal`: the person has left. */
-  open(unit: number, code: string, signal: AbortSignal): Promise<PairingResult> {
+  /** Opens pairing with a unit; resolves when it is over, however. `signal`: the person has left. `say`: tells the person. */
+  open(unit: number, code: string, signal: AbortSignal, say?: (line: string) => void): Promise<PairingResult> {
     const now = this.options.nowMillis();
     if (now < this.shutUntilMillis) return Promise.resolve({ kind: "shut", millis: this.shutUntilMillis - now });
     if (this.opening !== undefined) return Promise.resolve({ kind: "busy" });
     return new Promise((resolve) => {
-      const opening = { unit, code, untilMillis: now + PAIRING_OPEN_MILLIS, end: resolve };
+      const opening: Opening = { unit, code, say, untilMillis: now + PAIRING_OPEN_MILLIS, end: resolve };
       this.opening = opening;
       const left = (): void => void (this.opening === opening && this.close({ kind: "cancelled" }));
       signal.addEventListener("abort", left, { once: true });
     });
+  }
+
+  /** A unit that was un-paired has tried: whoever waits here would wait in vain. */
+  mentionRevoked(fingerprint: string): void {
+    this.opening?.say?.(`A unit that was un-paired (${fingerprint}) asks to be paired. If it is the one: type there first  unpair self`);
+    if (this.opening !== undefined) this.opening.say = undefined;
   }
 
   /** Now and then. */

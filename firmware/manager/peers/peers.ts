@@ -97,7 +97,10 @@ export function ownerOf(parts: Omit<Parts, "renew" | "secrets">, dialled: number
     identity,
     mayPair: () => desk.wanted !== 0,
     accept(secured: Secured): Refusal | undefined {
-      if (trust.isRevoked(secured.publicKey)) return "revoked";
+      if (trust.isRevoked(secured.publicKey)) {
+        if (secured.isPairing) desk.mentionRevoked(fingerprintOf(secured.publicKey));
+        return "revoked";
+      }
       if (secured.isPairing) return desk.accept(secured);
       const member = trust.memberWith(secured.publicKey);
       if (member === undefined) return "identity";

@@ -169,7 +169,7 @@ export function listenForPeers(
       secure(socket, owner, false);
     });
     fresh.on("tlsClientError", (error, socket) => {
-      owner.onRefused(HANDSHAKE_REFUSALS[(error as NodeJS.ErrnoException).code ?? ""] ?? "handshake", socket.remoteAddress ?? "", undefined);
+      owner.onRefused(HANDSHAKE_REFUSALS[(error as NodeJS.ErrnoException).code ?? ""] ?? "handshake", socket.remoteAddress ?? "somebody", undefined);
       socket.destroy();
     });
     fresh.on("error", () => shut());
