@@ -138,7 +138,12 @@ export class UnitManager {
     this.callOffKeys();
     const { machine, tables } = this.options;
     const isTaken = tables.command(COMMAND_KEYS, 0, 0, () => machine.ringDoorbell()) !== 0;
-    if (!isTaken) this.callOffKeys = machine.setTimer(() => this.pairKeysChanged(), KEYS_AGAIN_MILLIS);
+    this.callOffKeys = isTaken ? () => undefined : machine.setTimer(() => this.tellKeysAgain(), KEYS_AGAIN_MILLIS);
+  }
+
+  private tellKeysAgain(): void {
+    this.callOffKeys = () => undefined;
+    this.pairKeysChanged();
   }
 
   /** An operator's order. Resolves with the dataplane's answer, `pending` when it gives none. */

@@ -2,7 +2,7 @@
 
 import { test } from "tap";
 import { CommandReader } from "../../firmware/fastpath/memory/commands.ts";
-import { COMMAND_PEER_RESTARTING, COMMAND_STOP, headerWord, mapTables, planRegions } from "../../firmware/fastpath/memory/tables.ts";
+import { COMMAND_KEYS, COMMAND_PEER_RESTARTING, COMMAND_STOP, headerWord, mapTables, planRegions } from "../../firmware/fastpath/memory/tables.ts";
 import { COMMANDS } from "../../firmware/limits.ts";
 import type { Child } from "../../firmware/manager/keeper.ts";
 import type { Log } from "../../firmware/manager/log.ts";
@@ -142,6 +142,20 @@ test("a peer's restart becomes a command, and the doorbell rings", async (t) => 
   manager.peerRestarting(3);
   t.same(commandsIn(area.memory), [[COMMAND_PEER_RESTARTING, 3]]);
   t.equal(counts.rings, 1);
+});
+
+test("new pair keys become a command, also when the mailbox is full at first", async (t) => {
+  const { manager, area, tables, timers, lines } = setUp();
+  manager.pairKeysChanged();
+  t.equal(timers.length, 1, "there is no dataplane yet: it is told when there is one");
+  area.memory = openedMemory(41, 5_000_001);
+  while (tables.command(COMMAND_PEER_RESTARTING, 1, 0, () => undefined) !== 0);
+  timers.shift()?.();
+  const taken = commandsIn(area.memory);
+  t.notOk(taken.some(([kind]) => kind === COMMAND_KEYS));
+  timers.shift()?.();
+  t.same(commandsIn(area.memory), [[COMMAND_KEYS, 0]]);
+  t.same([timers.length, lines], [0, []]);
 });
 
 test("to stop, the dataplane gets a command and the store a signal", async (t) => {
