@@ -719,4 +719,28 @@ export const KEPT_STORIES: readonly KeptStory[] = [
       "4796 ms  crash-lose A2 for 1627 ms, detail 4248128442",
     ],
   ),
+  story(
+    2578,
+    "a session went on at the site that had taken it over while cut off, and died there unacknowledged: the simulator wanted it alive",
+    { everyMillis: 39, downloadBytesMost: 285826 },
+    {
+      pairs: false,
+      mode: "routed",
+      deployment: "active/active",
+      follow: "never",
+      followPackets: 34,
+      partition: "local",
+      firstPacket: "none",
+      sessions: 1024,
+      distanceMicros: 2304,
+      twinMtuBytes: 1500,
+      previous: [],
+      idleMillis: { tcpOpening: 15000, tcpClosing: 10000, udpOneWay: 3000, udpBothWays: 4000, icmpQuery: 3000, tcpReset: 2000 },
+    },
+    [
+      "2554 ms  all-cut A1 for 1675 ms, detail 4188578417",
+      "3199 ms  move-host B1 for 148 ms, detail 1403640013",
+      "3200 ms  crash-lose B1 for 105 ms, detail 1395917584",
+    ],
+  ),
 ];

@@ -153,7 +153,8 @@ function describeTransfer(transfer: Transfer): string {
 
 /**
  * Which transfers may fail when a unit is lost: those that were under way in a session of its own of which no other running unit had a
- * copy, or only one from before it was established; and those in a session of somebody else's, of which nobody else has a copy in any
+ * copy, only one from before it was established, or one whose holder owns it in an earlier epoch: the unit took it over while cut off and
+ * judged alone since, so its holder knows nothing of that and has no reason to be tentative (W4: nobody had acknowledged it); and those in a session of somebody else's, of which nobody else has a copy in any
  * memory: its owner has lost it before. A unit that has no session of a transfer takes nothing along.
  */
 class Losses {
@@ -177,7 +178,9 @@ class Losses {
         if (!anywhere.has(row.id)) lost.add(row.originatorPort);
         continue;
       }
-      const survives = copies.get(row.id)?.some((copy) => copy.state !== STATE_TOMBSTONE && (notOlder(copy, row) || isEstablished(copy.state)));
+      const survives = copies
+        .get(row.id)
+        ?.some((copy) => copy.state !== STATE_TOMBSTONE && (notOlder(copy, row) || (isEstablished(copy.state) && copy.owner !== wordOf(copy.unit))));
       if (survives !== true) lost.add(row.originatorPort);
     }
     if (lost.size === 0) return;
