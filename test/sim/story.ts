@@ -1,6 +1,6 @@
 // A story: everything that a seed decides before anything happens. Settings of the picture, what hosts do, and the list of faults,
 // each drawn from a stream of its own, so that a new setting or fault leaves the others as they are. A story that failed is
-// kept as it was drawn (seeds.ts), so that it stays the same story when more can be drawn.
+// kept as it was drawn (kept-story.ts), so that it stays the same story when more can be drawn.
 
 import { Random } from "../../firmware/hal/sim/random.ts";
 import { drawFaults, FAULT_KINDS, type Fault, type FaultKind, fits } from "./faults.ts";
