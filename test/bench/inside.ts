@@ -6,8 +6,15 @@ import type { Message } from "./agent.ts";
 import { measureBytes } from "./capacity.ts";
 import { measureForwarding } from "./forwarding/forwarding.ts";
 import type { Outcome } from "./result.ts";
+import { measureRestart } from "./takeover/restart.ts";
+import { measureTakeover } from "./takeover/takeover.ts";
 
-const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<Outcome>>> = { forwarding: measureForwarding, capacity: measureBytes };
+const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<Outcome>>> = {
+  forwarding: measureForwarding,
+  capacity: measureBytes,
+  takeover: measureTakeover,
+  restart: measureRestart,
+};
 
 const outcome = await BENCHMARKS[process.argv[2] ?? ""]?.(process.argv.includes("--quick"));
 if (outcome === undefined) throw new Error("usage: inside.ts BENCHMARK [--quick]");

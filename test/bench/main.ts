@@ -3,8 +3,9 @@
 //   npm run bench                        all of them: a table each, charts in build/bench/*.svg
 //       --only NAME[,NAME…]              some of them (or: npm run bench -- NAME)
 //       --json                           one array of comparisons on stdout and nothing else
-//       --quick                          does everything work? Small, short, and without floors
+//       --quick                          does everything work? Small, short, and without floors; what this machine cannot do is skipped
 //       --install                        installs the peers' Debian packages first
+//       --results FILE                   also writes how many benchmarks passed and failed
 //
 // What needs network namespaces runs in the lab's sandbox (inside.ts); this process is its agent outside. Measurements of the walk run
 // in a process each, with the flags of the packet process: what V8 has learnt from another table would count.
@@ -14,31 +15,48 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { DATAPLANE_NODE_FLAGS } from "../../firmware/node-flags.ts";
-import { startCommandInSandbox, whyNoSandbox } from "../lab/sandbox.ts";
+import { startCommandInSandbox } from "../lab/sandbox.ts";
 import { answer, enlargeConntrack, type Message } from "./agent.ts";
 import { CAPACITY_PARAGRAPH, measureGrowth } from "./capacity.ts";
 import { drawChart } from "./chart.ts";
 import { FORWARDING_PARAGRAPH } from "./forwarding/forwarding.ts";
 import { JUDGE_MEASUREMENTS, JUDGE_PARAGRAPH, type JudgeFigure, measureJudge, type TakeApart } from "./judge.ts";
 import { describeMachine } from "./machine.ts";
-import { installPeers, missingFor } from "./peers.ts";
-import { PRODUCTS, program } from "./programs.ts";
+import { installPeers, missingOf, type PeerPackage } from "./peers.ts";
+import { buildPrograms, PRODUCTS } from "./programs.ts";
 import { endProgress, showProgress } from "./progress.ts";
 import { type Comparison, type Outcome, shortcomings, table } from "./result.ts";
 import { measureSync, SYNC_MEASUREMENTS, SYNC_PARAGRAPH, type SyncFigure } from "./sync.ts";
+import { RESTART_PARAGRAPH } from "./takeover/restart.ts";
+import { TAKEOVER_PARAGRAPH } from "./takeover/takeover.ts";
+import { whyNoStand } from "./trial.ts";
 
 interface Benchmark {
   readonly name: string;
   /** What is compared, and how. */
   readonly paragraph: string;
+  /** What it needs on top of what the product does: packages, and namespaces with AF_XDP. Left out: nothing. */
+  readonly stand?: { readonly peers: readonly PeerPackage[] };
   measure(isQuick: boolean): Promise<Outcome>;
 }
 
 const BENCHMARKS: readonly Benchmark[] = [
   { name: "judge", paragraph: JUDGE_PARAGRAPH, measure: (isQuick) => measureJudge(isQuick, takeHit("judge")) },
   { name: "sync", paragraph: SYNC_PARAGRAPH, measure: (isQuick) => measureSync(isQuick, (what, share) => apart<SyncFigure>("sync", "sync", what, share)) },
-  { name: "forwarding", paragraph: FORWARDING_PARAGRAPH, measure: (isQuick) => measureInside("forwarding", isQuick) },
-  { name: "capacity", paragraph: CAPACITY_PARAGRAPH, measure: measureCapacity },
+  {
+    name: "forwarding",
+    paragraph: FORWARDING_PARAGRAPH,
+    stand: { peers: ["libbpf-dev"] },
+    measure: (isQuick) => measureInside("forwarding", isQuick),
+  },
+  { name: "capacity", paragraph: CAPACITY_PARAGRAPH, stand: { peers: [] }, measure: measureCapacity },
+  {
+    name: "takeover",
+    paragraph: TAKEOVER_PARAGRAPH,
+    stand: { peers: ["keepalived", "conntrackd", "conntrack"] },
+    measure: (isQuick) => measureInside("takeover", isQuick),
+  },
+  { name: "restart", paragraph: RESTART_PARAGRAPH, stand: { peers: [] }, measure: (isQuick) => measureInside("restart", isQuick) },
 ];
 
 /** Each share of a benchmark's time that has passed is told at most this often. */
@@ -73,9 +91,7 @@ async function apart<Figure>(benchmark: string, list: string, measurement: strin
 
 /** Runs a benchmark in the sandbox, as its agent. Throws why it cannot. */
 async function measureInside(name: string, isQuick: boolean): Promise<Outcome> {
-  const why = whyNoSandbox() ?? missingFor(name).map((each) => `no package ${each} (--install brings it)`)[0];
-  if (why !== undefined) throw new Error(why);
-  for (const each of ["generator", "reflector"] as const) program(each);
+  buildPrograms();
   const restore = enlargeConntrack();
   process.once("exit", restore);
   try {
@@ -108,38 +124,59 @@ function writeCharts({ charts }: Outcome): readonly string[] {
   });
 }
 
-/** Runs benchmarks, all when none is named; the exit code. */
-async function runBenchmarks(names: readonly string[], isQuick: boolean, isJson: boolean): Promise<number> {
+interface Wish {
+  /** All when none is named. */
+  readonly names: readonly string[];
+  readonly isQuick: boolean;
+  readonly isJson: boolean;
+  readonly results: string | undefined;
+}
+
+/** Runs benchmarks; the exit code. */
+async function runBenchmarks({ names, isQuick, isJson, results }: Wish): Promise<number> {
   const say = (text: string): boolean => (isJson ? process.stderr : process.stdout).write(`${text}\n`);
   const comparisons: Comparison[] = [];
   const failures: string[] = [];
+  let [passed, failed] = [0, 0];
   say(describeMachine());
-  for (const { name, paragraph, measure } of BENCHMARKS) {
+  const noStand = whyNoStand();
+  for (const { name, paragraph, stand, measure } of BENCHMARKS) {
     if (names.length > 0 && !names.includes(name)) continue;
+    if (stand !== undefined && noStand !== undefined) {
+      if (isQuick) say(`\n${name}: skipped, because this machine cannot run it: ${noStand}`);
+      else failures.push(`${name}: ${noStand}`);
+      continue;
+    }
+    for (const missing of missingOf(stand?.peers ?? [])) say(`\n${name}: Debian package ${missing} is missing, so its rows stay empty (--install brings it)`);
     const startedAt = performance.now();
     try {
       const outcome = await measure(isQuick);
       endProgress();
-      comparisons.push(...outcome.comparisons);
-      failures.push(...shortcomings(outcome.comparisons));
+      const figures = isQuick ? outcome.comparisons.map((figure) => ({ ...figure, floor: null })) : outcome.comparisons;
+      comparisons.push(...figures);
+      if (!isQuick) failures.push(...shortcomings(figures));
       const charts = writeCharts(outcome);
       const seconds = Math.round((performance.now() - startedAt) / 1_000);
-      say(`\n${name} (${seconds} s)\n${paragraph}\n\n${table(outcome.comparisons)}`);
+      say(`\n${name} (${seconds} s)\n${paragraph}\n\n${table(figures)}`);
       for (const note of outcome.notes) say(note);
       if (charts.length > 0) say(`charts: ${charts.join(" ")}`);
+      passed++;
     } catch (error) {
       endProgress();
+      failed++;
       failures.push(`${name}: ${(error as Error).message}`);
     }
   }
   for (const failure of failures) process.stderr.write(`bench: ${failure}\n`);
   if (isJson) process.stdout.write(`${JSON.stringify(comparisons)}\n`);
+  if (results !== undefined) writeFileSync(results, `${JSON.stringify({ passed, failed })}\n`);
   return failures.length > 0 ? 1 : 0;
 }
 
 async function main(): Promise<number> {
   const flag = { type: "boolean", default: false } as const;
-  const options = { json: flag, quick: flag, install: flag, only: { type: "string", default: "" }, one: { type: "string" } } as const;
+  const text = { type: "string" } as const;
+  const options = { json: flag, quick: flag, install: flag, only: { type: "string", default: "" }, one: text, results: text } as const;
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
   if (values.one !== undefined) {
     process.stdout.write(JSON.stringify(await APART[positionals[0] ?? ""]?.get(values.one)?.()));
@@ -152,7 +189,7 @@ async function main(): Promise<number> {
     return 2;
   }
   if (values.install && !installPeers()) process.stderr.write("bench: not every peer could be installed\n");
-  return runBenchmarks(names, values.quick, values.json);
+  return runBenchmarks({ names, isQuick: values.quick, isJson: values.json, results: values.results });
 }
 
 // Whoever ends the run gets the machine back as it was.

@@ -1,28 +1,24 @@
-// The peers' packages: what is missing, and `--install`.
+// The peers' packages: what is missing, and `--install`. A peer that is missing costs its own rows and no others.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 
-/** Debian packages, each with a file that it brings and the benchmarks that want it. */
+/** Debian packages, each with files of which it brings one. What runs here without peers comes from image/prepare.mjs. */
 const PACKAGES = [
-  { name: "nftables", proof: "/usr/sbin/nft", benchmarks: ["forwarding", "capacity"] },
-  { name: "ethtool", proof: "/usr/sbin/ethtool", other: "/sbin/ethtool", benchmarks: ["forwarding", "capacity"] },
-  { name: "libbpf-dev", proof: "/usr/include/bpf/libbpf.h", benchmarks: ["forwarding", "capacity"] },
-  { name: "clang", proof: "/usr/bin/clang", benchmarks: ["forwarding"] },
-  { name: "conntrack", proof: "/usr/sbin/conntrack", benchmarks: [] },
-  { name: "conntrackd", proof: "/usr/sbin/conntrackd", benchmarks: [] },
-  { name: "keepalived", proof: "/usr/sbin/keepalived", benchmarks: [] },
+  { name: "nftables", proofs: ["/usr/sbin/nft"] },
+  { name: "ethtool", proofs: ["/usr/sbin/ethtool", "/sbin/ethtool"] },
+  { name: "libbpf-dev", proofs: ["/usr/include/bpf/libbpf.h"] },
+  { name: "clang", proofs: ["/usr/bin/clang"] },
+  { name: "conntrack", proofs: ["/usr/sbin/conntrack"] },
+  { name: "conntrackd", proofs: ["/usr/sbin/conntrackd"] },
+  { name: "keepalived", proofs: ["/usr/sbin/keepalived"] },
 ] as const;
 
-function missing(): readonly (typeof PACKAGES)[number][] {
-  return PACKAGES.filter((each) => !existsSync(each.proof) && !("other" in each && existsSync(each.other)));
-}
+export type PeerPackage = (typeof PACKAGES)[number]["name"];
 
-/** Packages that a benchmark lacks. */
-export function missingFor(benchmark: string): readonly string[] {
-  return missing()
-    .filter(({ benchmarks }) => (benchmarks as readonly string[]).includes(benchmark))
-    .map(({ name }) => name);
+/** Which of `names` are not installed. */
+export function missingOf(names: readonly PeerPackage[]): readonly PeerPackage[] {
+  return PACKAGES.filter(({ name, proofs }) => names.includes(name) && !proofs.some((proof) => existsSync(proof))).map(({ name }) => name);
 }
 
 /** Debian asks this file whether a package may start its service. */
@@ -31,7 +27,7 @@ const FORBIDDEN = 101;
 
 /** Installs what is missing from Debian; no service starts: the benchmarks start their own, in namespaces. False when that fails. */
 export function installPeers(): boolean {
-  const names = missing().map(({ name }) => name);
+  const names = missingOf(PACKAGES.map(({ name }) => name));
   if (names.length === 0) return true;
   process.stderr.write(`bench: installing ${names.join(" ")}\n`);
   const isOurs = !existsSync(SERVICE_POLICY);

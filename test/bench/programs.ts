@@ -3,19 +3,29 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { missingOf } from "./peers.ts";
 
 const SOURCES = join(import.meta.dirname, "programs");
 export const PRODUCTS = join(import.meta.dirname, "..", "..", "build", "bench");
 const WARNINGS = ["-Wall", "-Wextra"];
 
+/** Each program with the libraries that it needs beside libc. */
+const LIBRARIES = { generator: [], reflector: ["-lbpf"], trial: [], pulse: [] } as const;
+export type ProgramName = keyof typeof LIBRARIES;
+
+/** Compiles whatever this machine has the libraries of, so that no measurement waits for a compiler. */
+export function buildPrograms(): void {
+  const isBpfMissing = missingOf(["libbpf-dev"]).length > 0;
+  for (const name of Object.keys(LIBRARIES) as ProgramName[]) if (LIBRARIES[name].length === 0 || !isBpfMissing) program(name);
+}
+
 /** Path of a program, compiled if its source or header is newer. Throws what the compiler said. */
-export function program(name: "generator" | "reflector"): string {
+export function program(name: ProgramName): string {
   const product = join(PRODUCTS, name);
   const inputs = [join(SOURCES, `${name}.c`), join(SOURCES, "rings.h")];
   if (existsSync(product) && inputs.every((input) => statSync(input).mtimeMs < statSync(product).mtimeMs)) return product;
   mkdirSync(PRODUCTS, { recursive: true });
-  const libraries = name === "reflector" ? ["-lbpf"] : [];
-  execFileSync("cc", ["-O2", "-std=gnu11", "-D_GNU_SOURCE", ...WARNINGS, inputs[0] as string, "-o", product, ...libraries], {
+  execFileSync("cc", ["-O2", "-std=gnu11", "-D_GNU_SOURCE", ...WARNINGS, inputs[0] as string, "-o", product, ...LIBRARIES[name]], {
     stdio: ["ignore", "inherit", "inherit"],
   });
   return product;

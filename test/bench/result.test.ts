@@ -1,6 +1,6 @@
 import { test } from "tap";
 import { drawChart } from "./chart.ts";
-import { alone, compare, shortcomings, table } from "./result.ts";
+import { alone, compare, mustBeWhole, shortcomings, table } from "./result.ts";
 
 const measured = { benchmark: "b", figure: "f", peer: "p", ours: [200, 100, 300], theirs: [400, 400, 300] } as const;
 
@@ -17,7 +17,13 @@ test("a run falls short of a floor by its median, and of a peer that is missing"
   const missing = compare({ ...measured, theirs: [], better: "less", floor: 2 });
   t.equal(missing.ratio, null);
   t.equal(shortcomings([missed, reached, missing, alone("b", "f", 1)]).length, 2);
-  t.same(shortcomings([compare({ ...measured, theirs: [], better: "less" })]), [], "without a floor nothing is asked");
+  t.equal(shortcomings([compare({ ...measured, theirs: [], better: "less" })]).length, 1, "a missing peer is one also where no floor is");
+  t.same(shortcomings([compare({ ...measured, better: "less" })]), [], "without a floor nothing is asked");
+});
+
+test("what must be whole is judged by its worst round", async (t) => {
+  t.same(shortcomings([mustBeWhole("b", "sessions kept", [8, 8, 8], 8)]), []);
+  t.equal(shortcomings([mustBeWhole("b", "sessions kept", [8, 8, 7], 8)]).length, 1);
 });
 
 test("the table has a line per comparison, its head and nothing else", async (t) => {

@@ -72,12 +72,21 @@ export function alone(benchmark: string, figure: string, value: number): Compari
   return { benchmark, figure, peer: "none", ours: value, theirs: null, ratio: null, floor: null };
 }
 
+/**
+ * The same figure beside what it must be, such as sessions kept beside all of them: of all rounds the worst counts, and nothing less than
+ * `whole` will do.
+ */
+export function mustBeWhole(benchmark: string, figure: string, ours: readonly number[], whole: number): Comparison {
+  const worst = Math.min(...ours);
+  return compare({ benchmark, figure, peer: "all of them", ours: ours.map(() => worst), theirs: ours.map(() => whole), better: "more", floor: 1 });
+}
+
 /** Why the run failed, a sentence each: floors that are missed, and peers that are. */
 export function shortcomings(comparisons: readonly Comparison[]): readonly string[] {
   return comparisons.flatMap(({ benchmark, figure, peer, ratio, floor }) => {
-    if (peer === "none" || floor === null) return [];
+    if (peer === "none") return [];
     if (ratio === null) return [`${benchmark}: ${figure}: not compared with ${peer}, which is missing or could not be measured`];
-    return ratio.median < floor ? [`${benchmark}: ${figure}: ${ratio.median.toFixed(2)} of ${peer}; the floor is ${floor}`] : [];
+    return floor !== null && ratio.median < floor ? [`${benchmark}: ${figure}: ${ratio.median.toFixed(2)} of ${peer}; the floor is ${floor}`] : [];
   });
 }
 

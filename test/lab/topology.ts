@@ -173,7 +173,7 @@ sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net
 ip link set lo up`;
 
 /** Units: no forwarding by the kernel, no addresses on data ports. Managers talk over the twin port's link-local address. */
-function buildUnits(units: readonly LabUnit[]): void {
+export function buildUnits(units: readonly LabUnit[]): void {
   for (const unit of units) {
     inNamespace(
       unit,
@@ -280,8 +280,8 @@ ip -6 route add ${SERVICE1.address6} via ${WIRE.B.service1v6} src ${SERVICE3.add
   );
 }
 
-/** Not by inNamespace: a namespace that is made inside another's mounts ends with the command that made it. */
-function addNamespace(name: string): void {
+/** Adds an empty namespace. Not by inNamespace: a namespace that is made inside another's mounts ends with the command that made it. */
+export function addNamespace(name: string): void {
   const { status, stderr } = spawnSync("ip", ["netns", "add", name], { encoding: "utf8" });
   if (status !== 0) throw new Error(`lab: cannot add namespace ${name}: ${stderr.trim()}`);
 }

@@ -23,10 +23,15 @@ export type UnitDriver = "afxdp" | "pcap";
 type Value = string | number | null;
 export type Row = Readonly<Record<string, Value>>;
 
-/** Writes the configuration, which all units read, and pairs them. */
+/** Writes the lab's configuration, which all units read, and pairs them. */
 export function writeConfiguration(options: LabOptions): void {
+  layConfiguration(labConfiguration(options));
+}
+
+/** The same for any configuration. */
+export function layConfiguration(configuration: object): void {
   mkdirSync(RUN_DIRECTORY, { recursive: true });
-  writeFileSync(CONFIGURATION, JSON.stringify(labConfiguration(options), null, 2));
+  writeFileSync(CONFIGURATION, JSON.stringify(configuration, null, 2));
   pairAtFactory(
     ALL_UNITS.map((name) => {
       const { directory } = placesOf(name, undefined, {});

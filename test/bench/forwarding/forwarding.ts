@@ -5,6 +5,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { tellProgress } from "../agent.ts";
+import { missingOf } from "../peers.ts";
 import { type Chart, type Comparison, compare, median, type Outcome } from "../result.ts";
 import { DEVICE_TITLES, type Device, type DeviceName, hasPcap, startDevice } from "./devices.ts";
 import {
@@ -113,7 +114,9 @@ class Forwarding {
     const key = keyOf(condition);
     // node-pcap knows neither sessions nor rules: it stands where packets differ.
     const withPcap = hasPcap() && (condition === this.conditions[0] || condition.bytes !== BASE.bytes);
-    const names: readonly DeviceName[] = ["twinwall", "kernel", "reflector", ...(withPcap ? (["pcap"] as const) : [])];
+    const isReflectorMissing = missingOf(["libbpf-dev"]).length > 0;
+    const all: readonly DeviceName[] = ["twinwall", "kernel", "reflector", "pcap"];
+    const names = all.filter((name) => (name === "pcap" ? withPcap : name !== "reflector" || !isReflectorMissing));
     const devices: Device[] = [];
     for (const name of names) {
       this.tell(`${key}: starting ${DEVICE_TITLES[name]}`);
@@ -212,7 +215,8 @@ class Forwarding {
       const peers: readonly DeviceName[] = ["kernel", "reflector", "pcap"];
       return peers.flatMap((peer) => {
         const theirs = this.figuresOf(condition, peer);
-        if (theirs.cost.length === 0 && !(peer === "pcap" && isFloored)) return [];
+        // A peer that is missing has one row that says so.
+        if (theirs.cost.length === 0 && condition !== this.conditions[0]) return [];
         const common = { benchmark: NAME, peer: DEVICE_TITLES[peer] };
         const floor = isFloored ? FLOORS[peer] : undefined;
         // node-pcap does not reach the fixed rate: beside it, each device is judged near its own limit.

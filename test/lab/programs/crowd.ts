@@ -4,7 +4,7 @@
 //
 // Session n is one of CLIENTS × SERVERS × ports; every other port is UDP (a datagram and its answer), the others TCP (SYN, SYN/ACK, ACK).
 // Every payload carries its phase and n, so that what arrives is exactly accounted, and a straggler of an earlier phase counts for nothing.
-// What is not accounted is sent again, with the same sequence numbers: loss on a busy machine is no lost session.
+// A gateway that announces itself is followed, as hosts do. What is not accounted is sent again, with the same sequence numbers: loss on a busy machine is no lost session.
 //
 // Commands on stdin, an object on stdout for each:
 //   open        establishes all sessions                                        {"opened", "again"}
@@ -27,6 +27,7 @@ const GATEWAYS = [process.argv[4] ?? "", process.argv[6] ?? ""].map((mac) => mac
 const NETWORKS = [(10 << 24) | (1 << 16), (10 << 24) | (3 << 16)];
 const ENDS = 4;
 const FIRST_HOST = 201;
+const GATEWAY_HOST = 1;
 const FIRST_PORT = 16_384;
 /** Handshakes under way: four servers share them, and each may have 2,048 per site. */
 const UNDER_WAY_MOST = 2_000;
@@ -125,6 +126,11 @@ function answerArp(at: number, end: number): boolean {
   return port.transmit(at, 60);
 }
 
+/** What the gateway of this end says of itself, in any ARP message, is its MAC from now on. */
+function followGateway(at: number, end: number): void {
+  if (view.getInt32(at + 28) === (NETWORKS[end] as number) + GATEWAY_HOST) GATEWAYS[end] = [...memory.bytes.subarray(at + 22, at + 28)];
+}
+
 /** The session that a packet which arrived at `end` belongs to, or -1. */
 function sessionOf(at: number, end: number): number {
   const own = view.getInt32(at + IP + 16) - (NETWORKS[end] as number) - FIRST_HOST;
@@ -177,7 +183,10 @@ function receive(): number {
     for (let k = 0; k < found; k++) {
       const at = offsets[k] as number;
       const type = view.getUint16(at + 12);
-      if (type === 0x0806 && answerArp(at, end)) continue;
+      if (type === 0x0806) {
+        followGateway(at, end);
+        if (answerArp(at, end)) continue;
+      }
       const n = type === 0x0800 ? sessionOf(at, end) : -1;
       if (n >= 0) arrived(at, n, end);
       memory.give(at);
