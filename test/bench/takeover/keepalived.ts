@@ -63,7 +63,7 @@ export class Keepalived implements Device {
   killActive(): void {
     cutPower("A1");
     const { stdout } = spawnSync("ip", ["netns", "pids", "A1"], { encoding: "utf8" });
-    for (const pid of stdout.split("\n").filter(Boolean)) process.kill(Number(pid), "SIGKILL");
+    for (const pid of stdout.split("\n").filter(Boolean)) endAtOnce(Number(pid));
   }
 
   stop(): void {
@@ -74,6 +74,15 @@ export class Keepalived implements Device {
 function daemon(node: Node, command: readonly string[]): void {
   const log = openSync(fileOf(node, `${command[0]}.log`), "a");
   spawn("ip", ["netns", "exec", node, ...command], { stdio: ["ignore", log, log] });
+}
+
+/** A process that has ended meanwhile, such as a script of keepalived's, is as dead as it should be. */
+function endAtOnce(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 async function until(what: string, limitMillis: number, isSo: () => boolean): Promise<void> {

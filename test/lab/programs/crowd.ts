@@ -4,7 +4,8 @@
 //
 // Session n is one of CLIENTS × SERVERS × ports; every other port is UDP (a datagram and its answer), the others TCP (SYN, SYN/ACK, ACK).
 // Every payload carries its phase and n, so that what arrives is exactly accounted, and a straggler of an earlier phase counts for nothing.
-// A gateway that announces itself is followed, as hosts do. What is not accounted is sent again, with the same sequence numbers: loss on a busy machine is no lost session.
+// A gateway that announces itself is followed, as hosts do. What is not accounted is sent again, with the same sequence numbers: loss on
+// a busy machine is no lost session.
 //
 // Commands on stdin, an object on stdout for each:
 //   open        establishes all sessions                                        {"opened", "again"}
@@ -45,7 +46,7 @@ const CLIENT_SEQUENCE = 1_000;
 const SERVER_SEQUENCE = 5_000;
 const [IP, L4, TCP_PAYLOAD, UDP_PAYLOAD] = [14, 34, 54, 42];
 const PAYLOAD_BYTES = 8;
-const [OPENING, ANSWERING, REPLYING, REQUESTING] = [1, 2, 3, 4];
+const [OPENING, ANSWERING] = [1, 2];
 
 const memory = createPacketMemory(privateArea(FRAMES * FRAME_BYTES));
 const { ports } = openPorts(
@@ -59,6 +60,9 @@ const lengths = new Int32Array(BATCH);
 /** By session: 1 = the client has its SYN/ACK; 2 = open at both ends. In later phases: the phase whose packet has arrived. */
 const stages = new Uint8Array(SESSIONS);
 let [done, phase] = [0, OPENING];
+/** The end that sends: clients open, and whoever was asked for sends later on. Each run of theirs is a phase of its own. */
+let sender = 0;
+let lastPhase = ANSWERING;
 
 const isUdp = (n: number): boolean => ((n >> 4) & 1) === 0;
 
@@ -154,7 +158,7 @@ function arrived(at: number, n: number, end: number): void {
   const carries = bytes >= (udp ? UDP_PAYLOAD : TCP_PAYLOAD) + PAYLOAD_BYTES;
   const payload = carries && view.getUint32(at + bytes - 4) === n ? view.getUint32(at + bytes - 8) : 0;
   if (phase !== OPENING) {
-    if (payload === phase && end === (phase === REPLYING ? 0 : 1)) account(n, phase);
+    if (payload === phase && end !== sender) account(n, phase);
     return;
   }
   if (stages[n] === OPEN) return;
@@ -199,7 +203,7 @@ function receive(): number {
 function push(n: number): boolean {
   if (phase === OPENING && isUdp(n)) return send(n, 0, 0, OPENING);
   if (phase === OPENING) return send(n, 0, stages[n] === 1 ? ACK : SYN, 0);
-  return send(n, phase === REPLYING ? 1 : 0, PUSH_ACK, phase);
+  return send(n, sender, PUSH_ACK, phase);
 }
 
 function flush(): void {
@@ -207,9 +211,10 @@ function flush(): void {
 }
 
 /** One phase, to its end or until nothing helps. Resolves to how many sessions got through, and how many packets were sent again. */
-async function run(which: number): Promise<{ done: number; again: number }> {
-  [phase, done] = [which, 0];
-  const finished = which === OPENING ? OPEN : which;
+async function run(command: string): Promise<{ done: number; again: number }> {
+  sender = command === "replies" ? 1 : 0;
+  [phase, done] = [command === "open" ? OPENING : ++lastPhase, 0];
+  const finished = phase === OPENING ? OPEN : phase;
   // `fresh`: the first session that nothing was sent for yet; `sent`: packets of this pass that may still arrive, and all that have.
   let [cursor, fresh, sent, again, movedAt, restartedAt] = [0, 0, 0, 0, performance.now(), 0];
   while (done < SESSIONS && performance.now() - movedAt < LOST_MILLIS) {
@@ -238,7 +243,7 @@ async function run(which: number): Promise<{ done: number; again: number }> {
 let busy = false;
 createInterface({ input: process.stdin }).on("line", async (command) => {
   busy = true;
-  const { done: count, again } = await run(command === "open" ? OPENING : command === "replies" ? REPLYING : REQUESTING);
+  const { done: count, again } = await run(command);
   busy = false;
   console.log(JSON.stringify(command === "open" ? { opened: count, again } : { arrived: count, again }));
 });
