@@ -17,17 +17,19 @@ import { createEntropy } from "./hal/linux/entropy.ts";
 import { HalError } from "./hal/linux/failure.ts";
 import { createIdle } from "./hal/linux/idle.ts";
 import { openUnitMemory, privateArea, type UnitMemory } from "./hal/linux/memory.ts";
+import { createPolicySource } from "./hal/linux/policy-source.ts";
 import { type DriverChoice, openPorts } from "./hal/linux/ports.ts";
 import { createSealer } from "./hal/linux/sealer.ts";
 import { createPacketMemory } from "./hal/packets.ts";
-import { assertLimits, FRAME_BYTES, FRAMES, TICK_MILLIS } from "./limits.ts";
+import { assertLimits, FRAME_BYTES, FRAMES, POLICY_IMAGE_BYTES, TICK_MILLIS } from "./limits.ts";
 import { type PairKeys, parsePairKeys } from "./pair-keys.ts";
 import type { Plan } from "./plan.ts";
 import { createWarmStart } from "./store/warm-start.ts";
 import { Dataplane, indexBytes } from "./unit.ts";
 
 const PREDECESSOR_MICROS = 1_000_000;
-const USAGE = "dataplane.ts --plan FILE --memory NAME --incarnation N [--pair-keys FILE] [--driver afxdp|pcap] [--doorbell DESCRIPTOR] [--data DIRECTORY]";
+const USAGE =
+  "dataplane.ts --plan FILE --memory NAME --incarnation N [--pair-keys FILE] [--policy FILE] [--driver afxdp|pcap] [--doorbell DESCRIPTOR] [--data DIRECTORY]";
 
 interface Arguments {
   readonly plan: Plan;
@@ -37,13 +39,17 @@ interface Arguments {
   readonly doorbell: number;
   /** undefined: nobody is paired. */
   readonly pairKeys: string | undefined;
+  /** Where another policy comes from while this runs; undefined: none does. */
+  readonly policy: string | undefined;
   /** Where checkpoints lie; undefined: start cold. */
   readonly data: string | undefined;
 }
 
 function readArguments(): Arguments {
   const text = { type: "string" } as const;
-  const { values } = parseArgs({ options: { plan: text, memory: text, incarnation: text, driver: text, doorbell: text, data: text, "pair-keys": text } });
+  const { values } = parseArgs({
+    options: { plan: text, memory: text, incarnation: text, driver: text, doorbell: text, data: text, "pair-keys": text, policy: text },
+  });
   const incarnation = Number(values.incarnation);
   if (values.plan === undefined || values.memory === undefined || !Number.isInteger(incarnation) || incarnation < 1) throw new Error(`usage: ${USAGE}`);
   const driver = values.driver ?? "auto";
@@ -56,13 +62,14 @@ function readArguments(): Arguments {
     doorbell: Number(values.doorbell ?? -1),
     data: values.data,
     pairKeys: values["pair-keys"],
+    policy: values.policy,
   };
 }
 
 /** Puts the unit together; the ports open last. */
 function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
   assertLimits();
-  const { plan, memory: memoryName, incarnation, driver, doorbell, data, pairKeys } = readArguments();
+  const { plan, memory: memoryName, incarnation, driver, doorbell, data, pairKeys, policy } = readArguments();
   const memory = awaitUnitMemory(memoryName, plan.sessions);
   if (memory.replaced !== undefined) report(`the tables start empty: ${memory.replaced}`);
   const area = privateArea(FRAMES * FRAME_BYTES);
@@ -77,6 +84,9 @@ function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
     ports,
     sealer: createSealer(area),
     pairKeys: () => readPairKeys(pairKeys),
+    ...(policy !== undefined && {
+      policies: { source: createPolicySource(policy), areas: [new ArrayBuffer(POLICY_IMAGE_BYTES), new ArrayBuffer(POLICY_IMAGE_BYTES)] },
+    }),
     indexBuffer: privateArea(indexBytes(plan.sessions)),
   };
   const dataplane = new Dataplane(machine, plan, incarnation, data === undefined ? undefined : createWarmStart(data, Date.now, report));

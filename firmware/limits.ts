@@ -22,6 +22,16 @@ export const INDEX_PROBES = 64;
 
 export const RULES = 10_000;
 export const ROUTES = 4_096;
+/**
+ * A policy that was compiled outside the dataplane (fastpath/policy-image.ts): room for one, of which there are two, and how much of it is
+ * read in a breath. A larger one is compiled by the dataplane itself at its start.
+ */
+export const POLICY_IMAGE_BYTES = 16 * 1_048_576;
+export const POLICY_SLICE_BYTES = 262_144;
+/** Session rows looked at in a tick after the policy has changed, later on, and how many of them meet the policy. */
+export const REVIEW_ROWS = 2_048;
+export const REVIEW_ROWS_LATER = 64;
+export const REVIEW_DECISIONS = 256;
 /** Named addresses, services and groups, of each kind; members of each; and what a group may come to with all the groups in it. */
 export const OBJECTS = 4_096;
 export const OBJECT_MEMBERS = 1_024;
@@ -32,6 +42,9 @@ export const REVISIONS = 100;
 export const REVISIONS_KNOWN = 10_000;
 /** Lines of the audit log that are kept of each unit. */
 export const AUDIT_LINES = 10_000;
+/** Lines of it that go to another unit in one message, and how often units compare what they have. */
+export const AUDIT_SHARE_LINES = 200;
+export const AUDIT_SHARE_MILLIS = 5_000;
 /** How long all units have to answer to a commit, and then to say that it is in force. */
 export const COMMIT_ANSWER_MILLIS = 10_000;
 export const COMMIT_APPLIED_MILLIS = 5_000;

@@ -16,7 +16,7 @@ import { assertLimits } from "./limits.ts";
 import { loadBoard } from "./manager/board.ts";
 import type { Json } from "./manager/config/document.ts";
 import { loadConfiguration, readText, warningsOf } from "./manager/config/load.ts";
-import { buildPlan } from "./manager/config/plan.ts";
+import { buildPlan, onlyPolicyDiffers } from "./manager/config/plan.ts";
 import { ConfigurationError, formatProblem, type Problem } from "./manager/config/problems.ts";
 import { modeOf } from "./manager/console/configure/mode.ts";
 import { ConfigureSession } from "./manager/console/configure/session.ts";
@@ -31,6 +31,7 @@ import { openOrderDesk } from "./manager/orders.ts";
 import { openPeers, type Peers } from "./manager/peers/peers.ts";
 import { type Places, placesOf } from "./manager/places.ts";
 import { runningPid } from "./manager/processes.ts";
+import type { AuditShare } from "./manager/revisions/audit-share.ts";
 import { Desk } from "./manager/revisions/desk.ts";
 import { joinOverChannel } from "./manager/revisions/over-channel.ts";
 import { CONFIGURATION_FILE, RevisionStore } from "./manager/revisions/store.ts";
@@ -41,12 +42,19 @@ import type { Plan } from "./plan.ts";
 
 /** Sources here, JavaScript in an image: whatever this file is. */
 const program = (...path: readonly string[]): string => `${join(import.meta.dirname, ...path)}${extname(import.meta.filename)}`;
-const PROGRAMS = { dataplane: program("dataplane"), store: program("store"), console: program("manager", "console", "cli") };
+const PROGRAMS = {
+  dataplane: program("dataplane"),
+  store: program("store"),
+  compiler: program("policy-compiler"),
+  console: program("manager", "console", "cli"),
+};
 const USAGE = "main.ts --board NAME|FILE --config FILE --unit NAME [--run-dir DIR] [--driver afxdp|pcap] [--serial DEVICE] [--log text|json] [--check]";
 /** Of a serial line that no board describes. */
 const SERIAL_BAUD = 115_200;
 /** How often the configuration's timers are looked at. */
 const DESK_TICK_MILLIS = 100;
+/** How often it is looked at whether the dataplane decides by the revision in force. */
+const DRIFT_LOOK_MILLIS = 10_000;
 const EXIT_CONFIGURATION = 2;
 const EXIT_RUNNING = 3;
 
@@ -147,6 +155,22 @@ function openConsole(given: Arguments, board: Board, places: Places, log: Log, c
   return startSerialConsole({ device, baud: board.serial?.baud ?? SERIAL_BAUD, unit, places, program: PROGRAMS.console, compileCache, log, configure });
 }
 
+/** The log on stderr; `listener` hears each happening too. */
+function openLog(given: Arguments, listener: (happening: Happening) => void): Log {
+  const print = given.log === "json" ? formatJson : formatText;
+  process.stderr.on("error", () => undefined); // Nobody reads any more: that is no reason to stop.
+  return createLog(given.unit, () => new Date(), [(happening) => void process.stderr.write(`${print(happening)}\n`), listener]);
+}
+
+/** What the configuration does by itself. */
+function startTimers(desk: Desk, audit: AuditShare | undefined, unit: UnitManager): readonly NodeJS.Timeout[] {
+  const tick = (): void => {
+    desk.member.tick();
+    audit?.tick();
+  };
+  return [setInterval(tick, DESK_TICK_MILLIS), setInterval(() => unit.checkDrift(), DRIFT_LOOK_MILLIS)];
+}
+
 /** False, and said, when another manager of this unit runs. */
 function isAlone(directory: UnitDirectory, unit: string): boolean {
   const other = runningPid(pidFile(directory, "manager"), unit);
@@ -171,10 +195,10 @@ async function run(given: Arguments, board: Board, places: Places): Promise<void
   let serial: SerialConsole | undefined;
   let machine: LinuxMachine | undefined;
   let manager: UnitManager | undefined;
-  const print = given.log === "json" ? formatJson : formatText;
-  const toConsole = (happening: Happening): void => void process.stderr.write(`${print(happening)}\n`);
-  const toSerial = (happening: Happening): void => void (happening.code === "dataplane-ready" && serial?.refresh());
-  const log = createLog(given.unit, () => new Date(), [toConsole, (happening) => machine?.tellStore({ happening }), toSerial]);
+  const log = openLog(given, (happening) => {
+    machine?.tellStore({ happening });
+    if (happening.code === "dataplane-ready") serial?.refresh();
+  });
   let running: Plan | undefined;
   const enforce = (plan: Plan): void => {
     const text = JSON.stringify(plan);
@@ -182,8 +206,9 @@ async function run(given: Arguments, board: Board, places: Places): Promise<void
     if (peersOfPlan(plan) !== peersOfPlan(running))
       log.note("warning", "peers-changed", "The units that this one talks to have changed: that takes effect when its manager is started again.");
     writeDurably(places.planFile, text);
+    if (onlyPolicyDiffers(plan, running)) void manager?.repolicy(plan.revision, plan.sessions);
+    else void manager?.replan(plan.revision, plan.sessions);
     running = plan;
-    void manager?.replan(plan.sessions);
   };
   const store = new RevisionStore(join(directory.data, CONFIGURATION_FILE));
   const desk = new Desk(
@@ -208,22 +233,21 @@ async function run(given: Arguments, board: Board, places: Places): Promise<void
   writeDurably(places.planFile, JSON.stringify(plan));
   running = plan;
   const tables = new UnitTables(() => attachUnitMemory(places.memoryName, "write"), plan.sessions);
-  const unit = new UnitManager({ log, machine, tables, announceRestart: () => peers?.announceRestart() });
+  const unit = new UnitManager({ log, machine, tables, revision: plan.revision, sessions: plan.sessions, announceRestart: () => peers?.announceRestart() });
   manager = unit;
   const peers = connectPeers(plan, directory.data, places.peersFile, log, unit);
-  if (peers !== undefined) joinOverChannel(desk, peers.channel, plan.twin.peers, log);
-  const ticks = setInterval(() => desk.member.tick(), DESK_TICK_MILLIS);
+  const audit = peers === undefined ? undefined : joinOverChannel(desk, peers.channel, plan.twin.peers, log);
+  const timers = startTimers(desk, audit, unit);
   const orders = openOrderDesk(places.ordersFile, { obey: (order, isForced) => unit.order(order, isForced), sit: (editor) => desk.sit(editor) });
   const signalled = new Promise<void>((stop) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
   });
-  process.stderr.on("error", () => undefined); // Nobody reads any more: that is no reason to stop.
   await unit.start();
   serial = openConsole(given, board, places, log, directory.compileCache, desk);
   front = startFront({ board, tables, log, data: directory.data, sysfs: SYSFS, machine });
   await signalled;
   front.stopFeeding();
-  clearInterval(ticks);
+  for (const timer of timers) clearInterval(timer);
   orders.close();
   await unit.stop();
   await serial?.close(); // After what carries traffic: a device may take its time to send the rest.

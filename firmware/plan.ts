@@ -114,6 +114,8 @@ export interface Plan {
   readonly idleMillis: Readonly<Record<keyof typeof import("./limits.ts").IDLE_MILLIS, number>>;
   /** Half-open TCP sessions to one destination, over all sites; at least 2. */
   readonly halfOpenPerDestination: number;
+  /** After a change of the policy, sessions that it forbids are closed; else they live until they end. */
+  readonly reviewSessions: boolean;
   readonly checks: PlannedChecks;
   readonly twin: {
     readonly enabled: boolean;

@@ -12,6 +12,7 @@ import {
   COMMAND_KEYS,
   COMMAND_ORDER,
   COMMAND_PEER_RESTARTING,
+  COMMAND_POLICY,
   COMMAND_STOP,
   counterRow,
   headerWord,
@@ -21,8 +22,9 @@ import {
 } from "./fastpath/memory/tables.ts";
 import { Monitor } from "./fastpath/monitor.ts";
 import { loneUnit } from "./fastpath/partner.ts";
+import { PolicyLoader } from "./fastpath/policy-loader.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
-import type { Clock, Entropy, Memory, PacketMemory, Port, Sealer } from "./hal/contracts.ts";
+import type { Clock, Entropy, Memory, PacketMemory, PolicySource, Port, Sealer } from "./hal/contracts.ts";
 import { BATCH, INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
 import type { PairKeys } from "./pair-keys.ts";
 import type { Plan } from "./plan.ts";
@@ -39,6 +41,8 @@ export interface Machine {
   readonly sealer: Sealer;
   /** The secrets shared with each paired unit, as they are now. */
   readonly pairKeys: () => readonly PairKeys[];
+  /** Where the manager puts another policy, and two areas of POLICY_IMAGE_BYTES for them. Absent: the policy is the plan's. */
+  readonly policies?: { readonly source: PolicySource; readonly areas: readonly ArrayBuffer[] };
   /** What only a simulated machine changes: the fields of another version's rows, keys that are replaced soon. */
   readonly trial?: LinkTrial;
   /** Zeroed memory for `indexBytes` of session index; made when absent. */
@@ -84,6 +88,7 @@ export class Dataplane {
   private readonly plan: Plan;
   private readonly ports: readonly Port[];
   private readonly monitor: Monitor;
+  private readonly policies: PolicyLoader | null;
   private wasForwarding = false;
   private wasPassive = false;
   /** Two that were active at once both said where the gateways are; the one that stays says it again. */
@@ -110,6 +115,7 @@ export class Dataplane {
     header[H.driver] = DRIVERS.indexOf(machine.ports[0]?.driver ?? "simulator");
     this.commands = new CommandReader(this.tables);
     this.commands.skip();
+    this.policies = machine.policies === undefined ? null : new PolicyLoader(machine.policies.source, machine.policies.areas);
     this.pairKeys = machine.pairKeys;
     const key = new Int32Array(2);
     machine.entropy.fill(new Uint8Array(key.buffer));
@@ -172,6 +178,7 @@ export class Dataplane {
     const nowMicros = this.clock.nowMicros();
     const { engine, twin } = this;
     this.obey(nowMicros);
+    if (this.policies?.isLoading) this.loadPolicy(this.policies);
     engine.begin(nowMicros);
     if (twin !== null) {
       if (twin.begin(nowMicros)) this.discardBacklog(nowMicros);
@@ -199,9 +206,15 @@ export class Dataplane {
       else if (command === COMMAND_ORDER)
         this.commands.answer(this.twin?.membership.orders.obey(this.commands.argument, this.commands.argument2 === 1, nowMicros) ?? ANSWER_NO_PEERS);
       else if (command === COMMAND_DISK && this.twin !== null) this.twin.membership.health.isDiskAiling = this.commands.argument === 1;
+      else if (command === COMMAND_POLICY) this.policies?.begin();
       else if (command === COMMAND_KEYS) this.twin?.membership.link.setKeys(this.pairKeys());
       else if (command === COMMAND_PEER_RESTARTING) this.twin?.membership.restarting(this.commands.argument, nowMicros);
     }
+  }
+
+  private loadPolicy(policies: PolicyLoader): void {
+    const image = policies.step();
+    if (image !== undefined) this.engine.usePolicy(image);
   }
 
   /** What waited while this unit could not judge is not judged late: peers may have decided meanwhile. */

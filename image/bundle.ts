@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import { ROOT } from "./steps.ts";
 
 /** Every program of the firmware that is started by its file. */
-const PROGRAMS = ["firmware/main.ts", "firmware/dataplane.ts", "firmware/store.ts", "firmware/manager/console/cli.ts"];
+const PROGRAMS = ["firmware/main.ts", "firmware/dataplane.ts", "firmware/store.ts", "firmware/policy-compiler.ts", "firmware/manager/console/cli.ts"];
 const LEFT_IN_MODULES = ["better-sqlite3", "serialport", "@serialport/*", "onoff", "pcap"];
 
 /** What we use of esbuild's interface (https://esbuild.github.io/api/). */

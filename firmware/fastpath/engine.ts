@@ -57,7 +57,9 @@ import {
 } from "./packets.ts";
 import { type Admission, ANSWER_JUDGED, ANSWER_NONE, ANSWER_OWNER, loneUnit, type Partner, QUERY_LIMITED, QUERY_SENT } from "./partner.ts";
 import { Policy } from "./policy.ts";
+import type { PolicyImage } from "./policy-image.ts";
 import { Replies } from "./replies.ts";
+import { Review } from "./review.ts";
 import { Routes } from "./routes.ts";
 import { sanity } from "./sanity.ts";
 import { ROW_WORDS, S_IDLE_LIMIT, S_LAST_SEEN, S_OWNER, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "./sessions.ts";
@@ -139,6 +141,7 @@ export class Engine implements Admission, Emitter, Releaser {
   private readonly judge: Judge;
   readonly datagrams: Datagrams;
   readonly firsts: FirstPackets;
+  readonly review: Review;
   private readonly batch = new PacketBatch();
   private readonly handed = new PacketBatch();
   private readonly offsets = new Int32Array(BATCH);
@@ -177,6 +180,7 @@ export class Engine implements Admission, Emitter, Releaser {
     this.neighbours.listener = this.forwarder;
     this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, parts.partner, parts.events);
     this.firsts = new FirstPackets(sessions);
+    this.review = new Review(sessions, this.policy, this.judge, plan.reviewSessions);
     const { transparent, judge, replies, partner } = this;
     this.datagrams = new Datagrams({ transparent, checksums: plan.checks.checksums, memory: packets, sessions, judge, partner, replies, emitter: this });
     tables.header.i[headerWord("revision")] = plan.revision;
@@ -214,6 +218,15 @@ export class Engine implements Admission, Emitter, Releaser {
   /** Sends what is queued, on every data port. */
   flush(): void {
     for (let number = 0; number < this.ports.length; number++) this.ports[number]?.flush();
+  }
+
+  /** Another policy is in force from the next packet on; sessions that live are judged anew, some in each tick. */
+  usePolicy(image: PolicyImage): void {
+    this.policy.use(image.policy);
+    this.judge.follow(image.policy.revision, image.idleMillis, image.halfOpenPerDestination);
+    this.tables.rules.i.fill(0);
+    this.tables.header.i[headerWord("revision")] = image.policy.revision;
+    this.review.begin(image.reviewSessions);
   }
 
   private receive(port: Port, number: number): number {
@@ -509,6 +522,7 @@ export class Engine implements Admission, Emitter, Releaser {
     this.replies.tick(this.nowMillis);
     if (this.partner.mayForward) this.announcer.tick(this.nowMillis);
     this.datagrams.tick(this.nowMillis);
+    this.review.tick();
     // Asked here: passing a time on would leave it on the heap, each tick.
     if (this.events.anyLeft !== 0) this.events.tick(this.nowMicros);
     for (let number = 0; number < this.allPorts.length; number++) this.notePort(this.allPorts[number] as Port, number);

@@ -20,12 +20,12 @@ const BEYOND = "";
 
 export class AddressIntervals {
   /** How many intervals there are, both versions. */
-  readonly count: number;
-  private readonly v4Count: number;
+  count: number;
+  private v4Count: number;
   /** First address of each interval, in order. */
-  private readonly v4Starts: Int32Array;
+  v4Starts: Int32Array;
   /** Four words each, top bits flipped, so that signed comparison orders them. */
-  private readonly v6Starts: Int32Array;
+  v6Starts: Int32Array;
   private readonly v4Index: ReadonlyMap<string, number>;
   private readonly v6Index: ReadonlyMap<string, number>;
 
@@ -47,6 +47,14 @@ export class AddressIntervals {
     this.v6Starts = Int32Array.from(v6Sorted.flatMap((start) => [0, 8, 16, 24].map((digit) => Number.parseInt(start.slice(digit, digit + 8), 16) ^ TOP)));
     this.v4Index = new Map(v4Sorted.map((start, k) => [start, k]));
     this.v6Index = new Map(v6Sorted.map((start, k) => [start, this.v4Count + k]));
+  }
+
+  /** Looks into other starts from now on, as they were worked out elsewhere; `rangeOf` still speaks of the old ones. */
+  use(v4Starts: Int32Array, v6Starts: Int32Array): void {
+    this.v4Starts = v4Starts;
+    this.v6Starts = v6Starts;
+    this.v4Count = v4Starts.length;
+    this.count = v4Starts.length + (v6Starts.length >>> 2);
   }
 
   /** The interval of the address at `words[at .. at+3]`, 0..count-1. */

@@ -37,6 +37,7 @@ import {
 } from "./packets.ts";
 import { OWNER_ADOPT, OWNER_ELSEWHERE, OWNER_HERE, OWNER_STOP, type Partner } from "./partner.ts";
 import { ACTION_PERMIT, ACTION_REJECT, type Policy } from "./policy.ts";
+import { IDLE_NAMES } from "./policy-image.ts";
 import type { Routes } from "./routes.ts";
 import { sanity } from "./sanity.ts";
 import {
@@ -118,9 +119,9 @@ export class Judge {
   private readonly ruleHits: Float64Array;
   private readonly ruleTimes: Int32Array;
   private readonly transparent: boolean;
-  private readonly revision: number;
-  private readonly idle: Plan["idleMillis"];
-  private readonly halfOpenLimit: number;
+  private revision: number;
+  private readonly idle: { -readonly [Key in keyof Plan["idleMillis"]]: number };
+  private halfOpenLimit: number;
   private readonly unit: number;
   private readonly site: number;
   /** 0: sessions stay where they are. */
@@ -160,12 +161,19 @@ export class Judge {
     this.ruleTimes = tables.rules.i;
     this.transparent = plan.mode === "transparent";
     this.revision = plan.revision;
-    this.idle = plan.idleMillis;
+    this.idle = { ...plan.idleMillis };
     this.halfOpenLimit = plan.halfOpenPerDestination;
     this.unit = plan.unit;
     this.site = siteOf(plan.unit);
     this.followPackets = plan.twin.follow === "never" ? 0 : plan.twin.followPackets;
     this.followsOriginator = plan.twin.follow === "originator";
+  }
+
+  /** Another policy is in force: sessions from now on carry its revision and its idle times. */
+  follow(revision: number, idleMillis: Int32Array, halfOpenLimit: number): void {
+    this.revision = revision;
+    this.halfOpenLimit = halfOpenLimit;
+    for (const [k, name] of IDLE_NAMES.entries()) this.idle[name] = idleMillis[k] as number;
   }
 
   /** Judges packet row `at`, which passed check() and sanity() and is neither ARP nor ND. Sets P_FOUND. */

@@ -169,3 +169,12 @@ export interface Watchdog {
   resetCauses(): readonly ResetCause[];
 }
 export type ResetCause = "watchdog" | "overheated" | "fan-fault" | "power-low" | "power-high" | "external";
+
+/** Where the manager puts a policy that it had compiled. */
+export interface PolicySource {
+  /** Opens what lies there now. Bytes; 0: nothing. */
+  begin(): number;
+  /** Reads on, as much as fits; bytes, 0 at the end or when it cannot be read. */
+  read(into: Uint8Array): number;
+  end(): void;
+}

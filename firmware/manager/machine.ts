@@ -1,5 +1,6 @@
 // The manager's machine: where its processes, clocks and timers come from.
 
+import { spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import type { Board } from "../../board/board.ts";
 import { createDoorbell, ringDoorbell } from "../hal/linux/idle.ts";
@@ -26,7 +27,7 @@ export interface MachineOptions {
   readonly directory: UnitDirectory;
   readonly board: Board;
   /** Paths of the programs to spawn. */
-  readonly programs: { readonly dataplane: string; readonly store: string };
+  readonly programs: { readonly dataplane: string; readonly store: string; readonly compiler: string };
   /** Preferred driver; empty: the dataplane's choice. */
   readonly driver: string;
   readonly samePlan: boolean;
@@ -74,6 +75,8 @@ export function createMachine(options: MachineOptions): LinuxMachine {
           String(DOORBELL),
           "--data",
           directory.data,
+          "--policy",
+          places.policyFile,
           "--pair-keys",
           pairKeysFile(directory.data),
           ...driver,
@@ -101,6 +104,14 @@ export function createMachine(options: MachineOptions): LinuxMachine {
     runningDataplane: () => running("dataplane"),
     runningStore: () => running("store"),
     reserveIncarnation: () => reserveIncarnation(directory.data, Date.now()),
+    compilePolicy: () =>
+      new Promise((resolve) => {
+        const list = [options.programs.compiler, "--plan", places.planFile, "--out", places.policyFile];
+        const environment = { ...process.env, NODE_COMPILE_CACHE: directory.compileCache };
+        const child = spawn(process.execPath, list, { stdio: ["ignore", "inherit", "inherit"], env: environment });
+        child.once("error", () => resolve(false));
+        child.once("exit", (status) => resolve(status === 0));
+      }),
     ringDoorbell: () => ringDoorbell(doorbell),
     tellStore: (message) => store?.send(message),
     close: () => closeSync(doorbell),

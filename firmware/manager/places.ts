@@ -14,6 +14,8 @@ export interface Places {
   /** The unit's own directory. */
   readonly directory: string;
   readonly planFile: string;
+  /** A policy that was compiled for the running dataplane. */
+  readonly policyFile: string;
   /** Socket that operators' orders come by (orders.ts). */
   readonly ordersFile: string;
   /** Socket that questions about peers come by (peers/desk.ts). */
@@ -34,6 +36,7 @@ export function placesOf(unit: string, asked: string | undefined, environment: R
   return {
     directory,
     planFile: join(directory, "plan.json"),
+    policyFile: join(directory, "policy.image"),
     ordersFile: join(directory, "orders"),
     peersFile: join(directory, "peers"),
     dataDirectory: join(directory, "data"),

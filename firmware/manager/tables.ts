@@ -30,6 +30,7 @@ export interface Outlook {
 const STARTED_AT = headerWord("startedAt") >> 1;
 const INCARNATION = headerWord("incarnation");
 const BREATHS = headerWord("breaths") >> 1;
+const REVISION = headerWord("revision");
 const SESSIONS_LIVE = headerWord("sessionsLive");
 
 export class UnitTables {
@@ -71,6 +72,12 @@ export class UnitTables {
   now(): Tables | undefined {
     if (this.tables === undefined) this.open();
     return this.tables;
+  }
+
+  /** Revision of the policy that the dataplane decides by; 0 when the tables are not attached. */
+  revision(): number {
+    if (this.tables === undefined) this.open();
+    return (this.tables?.header.i[REVISION] ?? 0) >>> 0;
   }
 
   /** Breaths of the dataplane since its start, 0 when the tables are not attached. */

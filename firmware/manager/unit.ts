@@ -9,7 +9,7 @@
 // plan and keeps it; one with another plan is stopped and replaced, and its rows are adopted.
 
 import { ANSWER_NAMES, type AnswerName, ORDER_NAMES, type OrderName } from "../fastpath/memory/orders.ts";
-import { COMMAND_DISK, COMMAND_KEYS, COMMAND_ORDER, COMMAND_PEER_RESTARTING, COMMAND_STOP } from "../fastpath/memory/tables.ts";
+import { COMMAND_DISK, COMMAND_KEYS, COMMAND_ORDER, COMMAND_PEER_RESTARTING, COMMAND_POLICY, COMMAND_STOP } from "../fastpath/memory/tables.ts";
 import { type Child, Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { UnitTables } from "./tables.ts";
@@ -21,6 +21,10 @@ const STORE_GRACE_MILLIS = 5_000;
 /** How long the dataplane has for its answer to an order: its tick is 5 ms. */
 const ANSWER_LOOK_MILLIS = 5;
 const ANSWER_LOOKS = 200;
+/** So many looks in a row find a revision that is not the one in force. */
+const DRIFT_LOOKS = 2;
+/** How long it has to read another policy and use it. */
+const POLICY_LOOKS = 400;
 const READY_LOOK_MILLIS = 20;
 /** A dataplane that starts reads them anyway; one that is busy takes this command soon. */
 const KEYS_AGAIN_MILLIS = 200;
@@ -42,6 +46,8 @@ export interface Machine {
   /** True when the plan is the one that the running dataplane was started with. */
   readonly samePlan: boolean;
   reserveIncarnation(): number;
+  /** Compiles the plan's policy, in a process of its own, to where the dataplane finds it. False: it could not. */
+  compilePolicy(): Promise<boolean>;
   ringDoorbell(): void;
 }
 
@@ -49,6 +55,9 @@ export interface UnitManagerOptions {
   readonly log: Log;
   readonly machine: Machine;
   readonly tables: UnitTables;
+  /** Of the plan that it starts with. */
+  readonly revision: number;
+  readonly sessions: number;
   /** Tells the peers' managers that our dataplane exited and is being restarted. */
   announceRestart(): void;
 }
@@ -61,12 +70,18 @@ export class UnitManager {
   private callOffKeys: () => void = () => undefined;
   private reserved = 0;
   private replanned: Promise<void> = Promise.resolve();
+  /** Changes of the plan that are under way. */
+  private changes = 0;
+  /** Of the plan in force. */
+  private revision: number;
+  private driftLooks = 0;
   /** The store could not be kept alive. */
   private isDiskAiling = false;
 
   constructor(options: UnitManagerOptions) {
     this.options = options;
     const { log, machine } = options;
+    this.revision = options.revision;
     this.dataplane = new Keeper({
       name: "dataplane",
       log,
@@ -115,8 +130,9 @@ export class UnitManager {
    * The plan is another one: the dataplane is replaced, and the new one adopts its rows. Peers are told, so that they do not take it for
    * dead. Resolves when the old one is gone. One at a time; the last plan counts.
    */
-  replan(sessions: number): Promise<void> {
-    this.replanned = this.replanned.then(async () => {
+  replan(revision: number, sessions: number): Promise<void> {
+    this.revision = revision;
+    return this.change(async () => {
       const { tables, log } = this.options;
       if (this.dataplane.state === "stopping") return;
       log.note("notice", "plan-changed", "The dataplane is replaced by one with the new plan; sessions are kept.");
@@ -125,7 +141,55 @@ export class UnitManager {
       tables.resize(sessions);
       this.dataplane.start();
     });
+  }
+
+  /**
+   * Does the dataplane decide by the policy in force? The manager before this one may have ended between writing a plan and telling it. To be
+   * called every few seconds.
+   */
+  checkDrift(): void {
+    const { tables, log, sessions } = this.options;
+    const found = tables.revision();
+    const isMoving = this.changes > 0 || this.dataplane.state !== "running";
+    this.driftLooks = isMoving || found === 0 || found === this.revision ? 0 : this.driftLooks + 1;
+    // Once may be a dataplane that has just been started.
+    if (this.driftLooks < DRIFT_LOOKS) return;
+    log.note("warning", "policy-drift", `The dataplane decides by the policy of revision ${found}, and ${this.revision} is in force: it is told.`);
+    void this.repolicy(this.revision, sessions);
+  }
+
+  /** One change of the plan after the other; the last one counts. */
+  private change(act: () => Promise<void>): Promise<void> {
+    this.changes++;
+    this.replanned = this.replanned.then(act).finally(() => {
+      this.changes--;
+    });
     return this.replanned;
+  }
+
+  /**
+   * The plan's policy or timeouts are others, and nothing else: the running dataplane switches to them between two packets. Should it not,
+   * it is replaced. `revision`: of the plan.
+   */
+  repolicy(revision: number, sessions: number): Promise<void> {
+    this.revision = revision;
+    return this.change(async () => {
+      const { machine, tables, log } = this.options;
+      const since = machine.nowMillis();
+      const isCompiled = await machine.compilePolicy();
+      const isTaken = isCompiled && tables.command(COMMAND_POLICY, 0, 0, () => machine.ringDoorbell()) !== 0;
+      for (let look = 0; isTaken && tables.revision() !== revision && look < POLICY_LOOKS; look++)
+        await new Promise<void>((resolve) => machine.setTimer(resolve, ANSWER_LOOK_MILLIS));
+      if (tables.revision() !== revision) {
+        log.note("warning", "policy-not-switched", "The running dataplane did not take the new policy; it is replaced.");
+        void this.replan(revision, sessions);
+        return;
+      }
+      const millis = machine.nowMillis() - since;
+      log.note("notice", "policy-switched", `The policy of revision ${revision} decides from now on (after ${millis} ms); no packet waited for it.`, {
+        millis,
+      });
+    });
   }
 
   /** A peer's manager says that its dataplane exited and is being restarted. */

@@ -67,6 +67,7 @@ export function planFor(sessions: number): Plan {
     ],
     idleMillis: IDLE_MILLIS,
     halfOpenPerDestination: sessions,
+    reviewSessions: true,
     checks: { ...CHECKS, checksums: false, reversePath: false, midstream: false, ipv4Options: [] },
     twin: {
       enabled: false,

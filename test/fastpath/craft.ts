@@ -90,6 +90,7 @@ export function plan(
     rules: parts.rules ?? [],
     idleMillis: IDLE_MILLIS,
     halfOpenPerDestination: HALF_OPEN_PER_DESTINATION,
+    reviewSessions: true,
     checks: { ...CHECKED, reversePath: parts.reversePath ?? true },
     twin: {
       enabled: false,

@@ -17,7 +17,7 @@ import {
 } from "../../firmware/fastpath/memory/tables.ts";
 import { ROW_WORDS, S_STATE } from "../../firmware/fastpath/sessions.ts";
 import { DROP_NAMES, type DropName } from "../../firmware/fastpath/verdicts.ts";
-import { PORT_UP, type Port } from "../../firmware/hal/contracts.ts";
+import { PORT_UP, type PolicySource, type Port } from "../../firmware/hal/contracts.ts";
 import { createPacketMemory, type FrameMemory } from "../../firmware/hal/packets.ts";
 import { NEIGHBOURS } from "../../firmware/limits.ts";
 import type { Plan, PlannedChecks } from "../../firmware/plan.ts";
@@ -107,6 +107,28 @@ export interface Seen extends Packet {
   readonly vlan: number;
 }
 
+/** A file in the test's hands. */
+class FilePolicies implements PolicySource {
+  image = new Uint8Array();
+  private open = new Uint8Array();
+  private at = 0;
+
+  begin(): number {
+    this.open = this.image;
+    this.at = 0;
+    return this.open.length;
+  }
+
+  read(into: Uint8Array): number {
+    const part = this.open.subarray(this.at, this.at + into.length);
+    into.set(part);
+    this.at += part.length;
+    return part.length;
+  }
+
+  end(): void {}
+}
+
 export class Rig {
   readonly packets = createPacketMemory(new ArrayBuffer(FRAMES * FRAME_BYTES));
   readonly ports: readonly [ArrayPort, ArrayPort];
@@ -114,6 +136,8 @@ export class Rig {
   readonly plan: Plan;
   readonly buffer: ArrayBuffer;
   dataplane: Dataplane;
+  /** Where another policy comes from: `image` is the file. */
+  readonly policies = new FilePolicies();
   nowMicros = 5_000_000;
   private events: EventReader;
 
@@ -128,7 +152,8 @@ export class Rig {
     const entropy = { fill: (bytes: Uint8Array) => bytes.fill(earlier === undefined ? 0x5b : 0xa7) };
     const memory = { buffer: this.buffer, adopted: earlier !== undefined, close: () => {} };
     const clock = { nowMicros: () => this.nowMicros };
-    this.dataplane = new Dataplane({ clock, entropy, packets: this.packets, memory, ports: this.ports, sealer, pairKeys: () => [] }, this.plan, 1);
+    const policies = { source: this.policies, areas: [] };
+    this.dataplane = new Dataplane({ clock, entropy, packets: this.packets, memory, ports: this.ports, sealer, pairKeys: () => [], policies }, this.plan, 1);
     this.events = new EventReader(this.tables);
     this.breathe();
     for (const port of this.ports) port.sent.length = 0;

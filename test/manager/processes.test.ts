@@ -47,7 +47,7 @@ function manage({ places, directory }: ReturnType<typeof place>, samePlan = true
     directory,
     board: { ...lab, dataplane: { nice: 0 } },
     onStoreWrote: () => undefined,
-    programs: { dataplane: STAND_IN, store: STAND_IN },
+    programs: { dataplane: STAND_IN, store: STAND_IN, compiler: STAND_IN },
     driver: "",
     samePlan,
   });
@@ -55,6 +55,8 @@ function manage({ places, directory }: ReturnType<typeof place>, samePlan = true
     log,
     machine,
     tables: new UnitTables(() => attachUnitMemory(places.memoryName, "write"), SESSIONS),
+    revision: 1,
+    sessions: SESSIONS,
     announceRestart: () => undefined,
   });
   const until = (code: string, count = 1): Promise<void> => new Promise((done) => (heard(code) >= count ? done() : waiting.push({ code, count, done })));

@@ -14,7 +14,9 @@ const TICK_MILLIS = 5;
 const SESSIONS = 1_024;
 
 const text = { type: "string" } as const;
-const { values } = parseArgs({ options: { plan: text, memory: text, incarnation: text, doorbell: text, driver: text, data: text, "pair-keys": text } });
+const { values } = parseArgs({
+  options: { plan: text, memory: text, incarnation: text, doorbell: text, driver: text, data: text, "pair-keys": text, policy: text },
+});
 const note = (line: string): void => appendFileSync(join(dirname(values.plan as string), "told"), `${line}\n`);
 process.on("SIGINT", () => undefined);
 

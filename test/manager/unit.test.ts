@@ -2,7 +2,15 @@
 
 import { test } from "tap";
 import { CommandReader } from "../../firmware/fastpath/memory/commands.ts";
-import { COMMAND_KEYS, COMMAND_PEER_RESTARTING, COMMAND_STOP, headerWord, mapTables, planRegions } from "../../firmware/fastpath/memory/tables.ts";
+import {
+  COMMAND_KEYS,
+  COMMAND_PEER_RESTARTING,
+  COMMAND_POLICY,
+  COMMAND_STOP,
+  headerWord,
+  mapTables,
+  planRegions,
+} from "../../firmware/fastpath/memory/tables.ts";
 import { COMMANDS } from "../../firmware/limits.ts";
 import type { Child } from "../../firmware/manager/keeper.ts";
 import type { Log } from "../../firmware/manager/log.ts";
@@ -65,10 +73,11 @@ function setUp(overrides: Partial<Machine> = {}) {
     runningDataplane: () => undefined,
     runningStore: () => undefined,
     reserveIncarnation: () => ++counts.reserved,
+    compilePolicy: async () => true,
     ringDoorbell: () => void counts.rings++,
     ...overrides,
   };
-  const manager = new UnitManager({ log, machine, tables, announceRestart: () => void counts.announced++ });
+  const manager = new UnitManager({ log, machine, tables, revision: 1, sessions: SESSIONS, announceRestart: () => void counts.announced++ });
   return { manager, lines, texts, area, tables, dataplanes, stores, incarnations, timers, counts };
 }
 
@@ -234,4 +243,49 @@ test("commands for a dataplane that died are skipped by the next", async (t) => 
   const reader = new CommandReader(mapTables(area.memory.buffer, SESSIONS));
   reader.skip();
   t.equal(reader.take(), 0);
+});
+
+test("another policy goes to the running dataplane, which is not replaced", async (t) => {
+  const { manager, area, dataplanes, lines, timers } = setUp();
+  area.memory = openedMemory(1, 1);
+  await manager.start();
+  const switched = manager.repolicy(2, SESSIONS);
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  t.same(commandsIn(area.memory), [[COMMAND_POLICY, 0]]);
+  mapTables(area.memory.buffer, SESSIONS).header.i[headerWord("revision")] = 2;
+  timers.at(-1)?.();
+  await switched;
+  t.equal(lines.at(-1), "policy-switched");
+  t.equal(dataplanes.length, 1);
+});
+
+test("a dataplane that does not take another policy is replaced, and its peers' managers are told", async (t) => {
+  const { manager, area, dataplanes, lines, counts } = setUp({ compilePolicy: async () => false });
+  area.memory = openedMemory(1, 1);
+  await manager.start();
+  await manager.repolicy(2, SESSIONS);
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  t.match(lines, ["dataplane-spawned", "store-spawned", "policy-not-switched", "plan-changed"]);
+  t.equal(counts.announced, 1);
+  dataplanes[0]?.exit(0);
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  t.equal(dataplanes.length, 2);
+});
+
+test("a dataplane that decides by another revision than the one in force is told", async (t) => {
+  const running = fakeChild(7);
+  const { manager, area, lines } = setUp({ samePlan: true, runningDataplane: () => running });
+  area.memory = openedMemory(1, 1);
+  const header = mapTables(area.memory.buffer, SESSIONS).header.i;
+  header[headerWord("revision")] = 1;
+  await manager.start();
+  manager.checkDrift();
+  t.notOk(lines.includes("policy-drift"));
+  header[headerWord("revision")] = 9;
+  manager.checkDrift();
+  t.notOk(lines.includes("policy-drift"), "it may just have been started");
+  for (let look = 0; look < 3; look++) manager.checkDrift();
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  t.same(lines.filter((line) => line === "policy-drift").length, 1, "once, while it is under way");
+  t.same(commandsIn(area.memory), [[COMMAND_POLICY, 0]]);
 });

@@ -361,7 +361,7 @@ export const COMMAND_TABLE: Table = defineTable({
 export const COMMAND_STOP = 1;
 /** argument: unit whose dataplane exited and is being restarted (told by its manager). */
 export const COMMAND_PEER_RESTARTING = 2;
-/** argument: policy copy 0 or 1 to use from now on. */
+/** Another policy was put where the dataplane finds it (fastpath/policy-loader.ts): read and use it. */
 export const COMMAND_POLICY = 3;
 
 /** argument: 1 = the store cannot write, 0 = it can again. */

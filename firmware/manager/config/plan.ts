@@ -54,6 +54,7 @@ export function buildPlan({ configuration, source }: LoadedConfiguration, board:
     rules: planRules(configuration),
     idleMillis: configuration.idleMillis,
     halfOpenPerDestination: configuration.halfOpenPerDestination,
+    reviewSessions: configuration.reviewSessions,
     checks: {
       ...configuration.checks,
       midstream: configuration.checks.midstream === "permit",
@@ -88,6 +89,19 @@ export function agreementHash(configuration: Configuration): string {
     twin.heartbeatMisses,
   ];
   return createHash("sha256").update(JSON.stringify(agreed)).digest("hex");
+}
+
+/** True when one plan can follow the other without another dataplane: what differs is in a policy image. */
+export function onlyPolicyDiffers(one: Plan, other: Plan): boolean {
+  const rest = ({
+    rules: _rules,
+    revision: _revision,
+    idleMillis: _idle,
+    halfOpenPerDestination: _halfOpen,
+    reviewSessions: _reviews,
+    ...kept
+  }: Plan): string => JSON.stringify(kept);
+  return rest(one) === rest(other);
 }
 
 /** Ports that this unit opens: those with a zone, both ends of a wire, and the twin port when there are peers. */

@@ -3,7 +3,7 @@
 //
 //   system ─ sites ─ units           who we are
 //   mode, ports, zones, routes       where packets come from and go to
-//   objects, policy                  what may pass
+//   objects, policy, reviewSessions  what may pass
 //   twin                             how the sites hold together
 //   sessions, idleMillis, checks     how much, how long, how strict
 //
@@ -331,6 +331,10 @@ export const ConfigurationSchema = Type.Object(
       default: HALF_OPEN_PER_DESTINATION,
       description:
         "TCP sessions to one destination whose handshake is not complete, over both sites; each site makes half of them at the most while both may live. More SYNs are dropped.",
+    }),
+    reviewSessions: Type.Boolean({
+      default: true,
+      description: "After a commit, sessions that the new policy forbids are closed; else they live until they end.",
     }),
     checks: Type.Object(
       {

@@ -159,6 +159,11 @@ function screenOf(stdout: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Screen {
   return { width: stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY, colours: stdout.isTTY === true && env.NO_COLOR === undefined };
 }
 
+/** Opened when the first line is asked for: an interface loses what comes before somebody listens. */
+async function* linesOf(input: NodeJS.ReadableStream): AsyncGenerator<string> {
+  yield* createInterface({ input });
+}
+
 if (import.meta.main) {
   const { stdout, stderr, env, argv } = process;
   const screen = screenOf(stdout, env);
@@ -169,6 +174,6 @@ if (import.meta.main) {
     screen,
     out: (line) => stdout.write(`${line}\n`),
     complain: (line) => stderr.write(`twinwall: ${line}\n`),
-    typed: process.stdin.isTTY ? { terminal: process.stdin } : { lines: createInterface({ input: process.stdin }) },
+    typed: process.stdin.isTTY ? { terminal: process.stdin } : { lines: linesOf(process.stdin) },
   });
 }
