@@ -33,6 +33,8 @@ export const STACK_NAMES = [
   "stack-datagrams",
   "syn-flood",
   "syn-flood-asymmetric",
+  "commit-policy",
+  "commit-confirm",
 ] as const;
 export type StackName = (typeof STACK_NAMES)[number];
 

@@ -14,6 +14,7 @@ import { buildPlan } from "../config/plan.ts";
 import { ConfigurationError, formatProblem } from "../config/problems.ts";
 import { checkDevices } from "../devices.ts";
 import type { Log } from "../log.ts";
+import { type AuditMessage, AuditShare } from "./audit-share.ts";
 import { type CommitResult, Member } from "./member.ts";
 import type { Message } from "./messages.ts";
 import { type Authorship, commonAncestor, makeRevision, type Revision, type RevisionSummary } from "./revision.ts";
@@ -151,6 +152,12 @@ export class Desk {
   /** Units that can be talked to from now on. */
   join(neighbours: Neighbours): void {
     this.neighbours = neighbours;
+  }
+
+  /** The audit log's part in talking to other units. */
+  shareAudit(reachable: () => readonly string[], send: (to: string, message: AuditMessage) => void): AuditShare {
+    const { store, nowMillis } = this.options;
+    return new AuditShare({ store, reachable, send, nowMillis });
   }
 
   receive(from: string, message: Message): void {

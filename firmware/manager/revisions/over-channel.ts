@@ -6,6 +6,7 @@ import Value from "typebox/value";
 import type { PlannedPeer } from "../../plan.ts";
 import type { Log } from "../log.ts";
 import type { ControlChannel } from "../peers/control-channel.ts";
+import { type AuditMessage, type AuditShare, readAuditMessage } from "./audit-share.ts";
 import type { Desk } from "./desk.ts";
 import type { Message } from "./messages.ts";
 
@@ -57,24 +58,26 @@ export function readMessage(value: unknown): Message | undefined {
   return shape !== undefined && Value.Check(shape, value) ? (value as Message) : undefined;
 }
 
-/** Joins the desk to the units that the channel reaches. */
-export function joinOverChannel(desk: Desk, channel: ControlChannel, peers: readonly PlannedPeer[], log: Log): void {
+/** Joins the desk to the units that the channel reaches. Returns the audit log's part, which has to be ticked. */
+export function joinOverChannel(desk: Desk, channel: ControlChannel, peers: readonly PlannedPeer[], log: Log): AuditShare {
   const nameOf = (unit: number): string | undefined => peers.find((peer) => peer.unit === unit)?.name;
   const numberOf = (name: string): number => peers.find((peer) => peer.name === name)?.unit ?? 0;
-  desk.join({
-    reachable: () => channel.reachable.flatMap((unit) => nameOf(unit) ?? []),
-    send: (to, message) => void channel.send(numberOf(to), { kind: KIND, message }),
-  });
+  const reachable = (): readonly string[] => channel.reachable.flatMap((unit) => nameOf(unit) ?? []);
+  const send = (to: string, message: Message | AuditMessage): void => void channel.send(numberOf(to), { kind: KIND, message });
+  desk.join({ reachable, send });
+  const audit = desk.shareAudit(reachable, send);
   channel.on(KIND, (from, { message }) => {
     const name = nameOf(from);
-    const read = readMessage(message);
     if (name === undefined) return;
-    if (read === undefined)
-      log.note("warning", "configuration-message", `${name} sent something about the configuration that this version does not understand.`);
-    else desk.receive(name, read);
+    const read = readMessage(message);
+    const lines = readAuditMessage(message);
+    if (read !== undefined) desk.receive(name, read);
+    else if (lines !== undefined) audit.receive(name, lines);
+    else log.note("warning", "configuration-message", `${name} sent something about the configuration that this version does not understand.`);
   });
   channel.watch((unit, isUp) => {
     const name = nameOf(unit);
     if (isUp && name !== undefined) desk.member.greet(name);
   });
+  return audit;
 }

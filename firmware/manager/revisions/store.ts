@@ -127,6 +127,15 @@ export class RevisionStore implements Journal {
       .all(unit, sequence, limit) as AuditLine[];
   }
 
+  /** The newest sequence of each unit that has lines here. */
+  auditHeads(): Readonly<Record<string, number>> {
+    const rows = this.database.prepare("SELECT unit, max(sequence) AS last FROM audit GROUP BY unit").all() as {
+      readonly unit: string;
+      readonly last: number;
+    }[];
+    return Object.fromEntries(rows.map(({ unit, last }) => [unit, last]));
+  }
+
   /** The last lines of all units, oldest first. */
   auditTail(limit: number): readonly AuditLine[] {
     const columns = "unit, sequence, at_millis AS atMillis, who, origin, what";

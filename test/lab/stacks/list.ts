@@ -2,6 +2,7 @@
 
 import type { LabOptions } from "../configuration.ts";
 import type { Scenario } from "../scenarios.ts";
+import { commitConfirm, commitPolicy } from "./commit.ts";
 import { datagrams } from "./datagrams.ts";
 import { synFlood } from "./flood.ts";
 import { IDLE_OPTIONS, idle } from "./idle.ts";
@@ -49,5 +50,17 @@ export const STACKS: readonly Scenario[] = [
     sentence: "The same with the flood entering through A1 and its answers through B1.",
     options: ROUTED,
     run: (lab) => synFlood(lab, "A"),
+  },
+  {
+    name: "commit-policy",
+    sentence: "A rule is denied at A1's console: it blocks at B too, without a restart; what is permitted goes on, what is not ends.",
+    options: ROUTED,
+    run: commitPolicy,
+  },
+  {
+    name: "commit-confirm",
+    sentence: "A commit that nobody confirms, and the link is cut: both units go back by themselves.",
+    options: ROUTED,
+    run: commitConfirm,
   },
 ];

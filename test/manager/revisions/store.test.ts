@@ -7,10 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Test, test } from "tap";
 import { Random } from "../../../firmware/hal/sim/random.ts";
-import { AUDIT_LINES, REVISIONS } from "../../../firmware/limits.ts";
+import { AUDIT_LINES, AUDIT_SHARE_LINES, AUDIT_SHARE_MILLIS, REVISIONS } from "../../../firmware/limits.ts";
 import { Candidate } from "../../../firmware/manager/config/candidate.ts";
 import { canonical, hashOfDocument, type Json } from "../../../firmware/manager/config/document.ts";
 import { ConfigurationError } from "../../../firmware/manager/config/problems.ts";
+import { type AuditMessage, AuditShare, readAuditMessage } from "../../../firmware/manager/revisions/audit-share.ts";
 import { isSound, makeRevision, type Revision } from "../../../firmware/manager/revisions/revision.ts";
 import { CONFIGURATION_FILE, RevisionStore } from "../../../firmware/manager/revisions/store.ts";
 import { randomConfiguration } from "../config/chance.ts";
@@ -186,4 +187,34 @@ test("audit lines count up by unit, are taken from others once, and the oldest g
     [2, AUDIT_LINES + 1],
   );
   store.close();
+});
+
+test("audit lines come to every unit, by way of a third one too", async (t) => {
+  const names = ["A1", "A2", "B1"];
+  const stores = new Map(names.map((name) => [name, new RevisionStore(join(directory(t), CONFIGURATION_FILE))]));
+  const clock = { millis: 0 };
+  const shares = new Map<string, AuditShare>();
+  // A1 and B1 reach each other by A2 only.
+  const neighbours = (name: string): string[] => (name === "A2" ? ["A1", "B1"] : ["A2"]);
+  for (const name of names) {
+    const send = (to: string, message: AuditMessage): void => {
+      const read = readAuditMessage(JSON.parse(JSON.stringify(message)));
+      if (read !== undefined) shares.get(to)?.receive(name, read);
+    };
+    const store = stores.get(name) as RevisionStore;
+    shares.set(name, new AuditShare({ store, send, reachable: () => neighbours(name), nowMillis: () => clock.millis }));
+  }
+  const lines = 2 * AUDIT_SHARE_LINES + 7;
+  for (let k = 0; k < lines; k++) stores.get("A1")?.audit({ unit: "A1", atMillis: k, who: "kim", origin: "A1 serial", what: `line ${k}` });
+  stores.get("B1")?.audit({ unit: "B1", atMillis: 1, who: "alex", origin: "B1 serial", what: "a line there" });
+  for (let round = 0; round < 4; round++) {
+    for (const share of shares.values()) share.tick();
+    clock.millis += AUDIT_SHARE_MILLIS;
+  }
+  for (const store of stores.values()) {
+    t.same(store.auditHeads(), { A1: lines, B1: 1 });
+    t.equal(store.auditFrom("A1", 1, lines).length, lines);
+    store.close();
+  }
+  t.equal(readAuditMessage({ kind: "audit-lines", lines: [{ unit: "A1" }] }), undefined);
 });
