@@ -129,15 +129,19 @@ function firstDocument(file: string): Json {
   return document;
 }
 
+function twinDevices({ ports }: Pick<Plan, "ports">): readonly string[] {
+  return ports.filter(({ kind }) => kind === "twin").map(({ device }) => device);
+}
+
 /** This unit among its peers; undefined without any. */
 function connectPeers(plan: Plan, data: string, socket: string, log: Log, manager: UnitManager): Peers | undefined {
-  const twin = plan.ports.find((port) => port.kind === "twin");
-  if (twin === undefined) return undefined;
+  const devices = twinDevices(plan);
+  if (devices.length === 0) return undefined;
   return openPeers({
     unit: plan.unit,
     name: plan.name,
     peers: plan.twin.peers,
-    device: twin.device,
+    devices,
     data,
     socket,
     log,
@@ -182,7 +186,7 @@ function isAlone(directory: UnitDirectory, unit: string): boolean {
 
 /** What of a plan the manager itself is built on: another one takes effect when the manager starts again. */
 function peersOfPlan({ ports, twin }: Plan): string {
-  return JSON.stringify([ports.find((port) => port.kind === "twin")?.device, twin.peers]);
+  return JSON.stringify([twinDevices({ ports }), twin.peers]);
 }
 
 /** Opens the configuration's store, writes the plan, and runs the unit until a signal. Throws ConfigurationError. */

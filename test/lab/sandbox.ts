@@ -8,12 +8,15 @@
 // nobody's. Process 1 is a shell that reaps, so that a killed unit does not linger as a zombie.
 
 import { type ChildProcess, type StdioOptions, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..", "..");
+/** Of this checkout: several may share one `build`. */
+const CHECKOUT = createHash("sha256").update(ROOT).digest("hex").slice(0, 8);
 /** Holds the number of the latest sandbox's process 1, for enter.ts. */
-export const FIRST_PROCESS_FILE = join(ROOT, "build", "lab.pid");
+export const FIRST_PROCESS_FILE = join(ROOT, "build", `lab-${CHECKOUT}.pid`);
 const INSIDE = "TWINWALL_LAB_INSIDE";
 const NAMESPACES = ["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
 const MOUNTS = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/twinwall && mount -t tmpfs -o mode=1777 tmpfs /dev/shm && ip link set lo up";

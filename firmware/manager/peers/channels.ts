@@ -5,6 +5,7 @@
 //   members    whom I trust and whom no more                                            both ways, then, and when it changes
 //   rekey …    a new secret for the data channel (agreement.ts)                         the lower unit, then, and each hour
 //   unpaired   you are not trusted any more                                             last
+//   leaving    my identity ends: refuse it from now on, and tell the others             last
 //
 // Other kinds belong to whoever asked for them with `on`.
 
@@ -13,7 +14,7 @@ import type { Log } from "../log.ts";
 import { type AgreementParts, agreedSecret, makeShare, proofHolds, proofOf, type Share } from "./agreement.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { Conversation, type Message, type Transport } from "./conversation.ts";
-import { REKEY_MILLIS, SILENCE_MILLIS } from "./limits.ts";
+import { REFUSED_QUIET_MILLIS, REKEY_MILLIS, SILENCE_MILLIS } from "./limits.ts";
 import type { PairSecrets } from "./pair-secrets.ts";
 import { fingerprintOfMember, type Member, parseTrust, type Trust, type TrustState } from "./trust.ts";
 
@@ -30,8 +31,9 @@ export interface ChannelsOptions {
   /** Numbers that the configuration has, this unit's apart. */
   readonly peers: readonly number[];
   nowMillis(): number;
-  /** What this firmware speaks; tests pretend. */
+  /** What this firmware speaks and still understands; tests pretend. */
   readonly protocol?: number;
+  readonly oldest?: number;
 }
 
 /** One that the next may follow. */
@@ -59,10 +61,14 @@ export class Channels implements ControlChannel {
   private readonly handlers = new Map<string, Handler>();
   private readonly watchers: ((unit: number, isUp: boolean) => void)[] = [];
   private readonly protocol: number;
+  private readonly oldest: number;
+  /** By unit: until when it is not said again that its version does not go with ours. */
+  private readonly versionQuietMillis = new Map<number, number>();
 
   constructor(options: ChannelsOptions) {
     this.options = options;
     this.protocol = options.protocol ?? PROTOCOL;
+    this.oldest = options.oldest ?? PROTOCOL_OLDEST;
   }
 
   get reachable(): readonly number[] {
@@ -108,7 +114,7 @@ export class Channels implements ControlChannel {
     const line: Line = { member, conversation, exporter, isUp: false, pending: undefined, rekeyDueMillis: 0 };
     this.lines.set(member.unit, line);
     const { unit, name, secrets } = this.options;
-    conversation.send({ kind: "hello", protocol: this.protocol, oldest: PROTOCOL_OLDEST, unit, name, newest: secrets.newest(member.unit) });
+    conversation.send({ kind: "hello", protocol: this.protocol, oldest: this.oldest, unit, name, newest: secrets.newest(member.unit) });
     return conversation;
   }
 
@@ -140,6 +146,14 @@ export class Channels implements ControlChannel {
     return true;
   }
 
+  /** This unit gives its identity up: whoever it reaches refuses that from now on, and tells the others. */
+  leave(): void {
+    for (const line of [...this.lines.values()]) {
+      if (line.isUp) line.conversation.send({ kind: "leaving" });
+      line.conversation.close("left: this unit gives its identity up");
+    }
+  }
+
   close(): void {
     for (const line of [...this.lines.values()]) line.conversation.close("stopped: this manager stops");
   }
@@ -153,6 +167,7 @@ export class Channels implements ControlChannel {
     }
     if (kind === "members") this.members(line, message);
     else if (kind === "unpaired") this.unpaired(line);
+    else if (kind === "leaving") this.leaving(line);
     else if (kind === "rekey") this.rekeyAsked(line, message);
     else if (kind === "rekeyed") this.rekeyAnswered(line, message);
     else if (kind === "rekey-done") this.rekeyDone(line, message);
@@ -166,17 +181,9 @@ export class Channels implements ControlChannel {
       conversation.close("hello-wrong: it says to be somebody else than its key does");
       return;
     }
-    const tooOld = protocol < PROTOCOL_OLDEST ? member.name : this.protocol < oldest ? "this unit" : "";
+    const tooOld = protocol < this.oldest ? member.name : this.protocol < oldest ? "this unit" : "";
     if (tooOld !== "") {
-      log.note(
-        "error",
-        "peer-version",
-        `${member.name} speaks version ${protocol} of the control protocol and this unit ${this.protocol}: upgrade ${tooOld}.`,
-        {
-          peer: member.name,
-          protocol,
-        },
-      );
+      this.tellVersion(member, protocol, tooOld);
       conversation.close("version: upgrade the older one");
       return;
     }
@@ -186,6 +193,15 @@ export class Channels implements ControlChannel {
     conversation.send({ kind: "members", ...trust.news(name) });
     for (const watcher of this.watchers) watcher(member.unit, true);
     if (this.options.unit < member.unit) this.rekey(line, newest);
+  }
+
+  /** Now and then only: whoever is too old goes on dialling. */
+  private tellVersion({ unit, name }: Member, protocol: number, tooOld: string): void {
+    const nowMillis = this.options.nowMillis();
+    if (nowMillis < (this.versionQuietMillis.get(unit) ?? 0)) return;
+    this.versionQuietMillis.set(unit, nowMillis + REFUSED_QUIET_MILLIS);
+    const text = `${name} speaks version ${protocol} of the control protocol and this unit ${this.protocol}: upgrade ${tooOld}.`;
+    this.options.log.note("error", "peer-version", text, { peer: name, protocol });
   }
 
   private closed(line: Line, reason: string): void {
@@ -251,6 +267,13 @@ export class Channels implements ControlChannel {
     trust.forget(member.unit);
     secrets.remove(member.unit);
     conversation.close("unpaired: the other side did it");
+  }
+
+  private leaving({ member }: Line): void {
+    this.options.log.note("warning", "peer-left", `${member.name} gave its identity up (unpair self there): that is refused from now on.`, {
+      peer: member.name,
+    });
+    this.unpair(member.unit);
   }
 
   // Secrets for the data channel.

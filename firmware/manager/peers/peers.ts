@@ -28,8 +28,8 @@ export interface PeersOptions {
   readonly unit: number;
   readonly name: string;
   readonly peers: readonly PlannedPeer[];
-  /** The twin port's kernel device. */
-  readonly device: string;
+  /** The twin ports' kernel devices: one, or two. */
+  readonly devices: readonly string[];
   /** The unit's durable directory. */
   readonly data: string;
   /** Where the console asks. */
@@ -74,9 +74,9 @@ function makeParts(options: PeersOptions): Parts {
   const onFailed = (peer: number): void => refusals.count("pairing-code", nameOf(options, peer));
   const desk = new PairingDesk({ unit, publicKey: () => own.publicKey, nowMillis, onFailed });
   const renew = (): Identity => {
+    channels.leave();
     trust.clear();
     secrets.clear();
-    channels.close();
     own = makeIdentity(data);
     log.note("warning", "identity-renewed", `An operator gave this unit a new identity, ${own.fingerprint}: it is paired with nobody.`, {
       fingerprint: own.fingerprint,
@@ -137,14 +137,17 @@ function makeDialers(parts: Parts): readonly Dialer[] {
 }
 
 function makeNotices(options: PeersOptions, secrets: PairSecrets, onSeen: (unit: number, address: string) => void, refusals: Refusals) {
-  const { unit, log, device } = options;
+  const { unit, log, devices } = options;
   const notices: Notices = new Notices({
     unit,
     peers: options.peers.map((peer) => peer.unit),
     secrets,
     randomBytes,
     onSeen,
-    send: (datagram) => link.send(datagram),
+    // On each of them: which ones carry is not known in the instant in which it counts.
+    send(datagram) {
+      for (const link of links) link.send(datagram);
+    },
     onRestarting(peer) {
       const name = nameOf(options, peer);
       log.note("notice", "peer-restarting", `The dataplane of ${name} exited and is being restarted.`, { peer: name });
@@ -152,31 +155,38 @@ function makeNotices(options: PeersOptions, secrets: PairSecrets, onSeen: (unit:
     },
     onRejected: (peer) => refusals.count("notice", nameOf(options, peer)),
   });
-  const link = openPeerLink(
-    device,
-    (datagram, address) => notices.receive(datagram, address),
-    (works, reason) => {
-      if (works) log.note("notice", "peer-link-up", `Managers can reach each other over ${device}.`);
-      else log.note("warning", "peer-link-down", `Managers cannot reach each other over ${device} (${reason}): a restart here looks like a death to peers.`);
-    },
+  const links = devices.map((device) =>
+    openPeerLink(
+      device,
+      (datagram, address) => notices.receive(datagram, address),
+      (works, reason) => {
+        if (works) log.note("notice", "peer-link-up", `Managers can reach each other over ${device}.`);
+        else
+          log.note(
+            "warning",
+            "peer-link-down",
+            `Managers cannot reach each other over ${device} (${reason}): if no other link is left, a restart here looks like a death to peers.`,
+          );
+      },
+    ),
   );
-  return { notices, link };
+  return { notices, links };
 }
 
 /** Makes the identity at the first start, and goes on the link. Throws when identity, trust or secrets are damaged. */
 export function openPeers(options: PeersOptions): Peers {
-  const { log, device } = options;
+  const { log, devices } = options;
   const parts = makeParts(options);
   const { channels, desk, refusals } = parts;
   const dialers = makeDialers(parts);
   const seen = (unit: number, address: string): void => {
     for (const dialer of dialers) dialer.seen(unit, address);
   };
-  const { notices, link } = makeNotices(options, parts.secrets, seen, refusals);
-  const listener = listenForPeers(() => linkLocalOf(device), ownerOf(parts, 0));
+  const { notices, links } = makeNotices(options, parts.secrets, seen, refusals);
+  const listeners = devices.map((device) => listenForPeers(() => linkLocalOf(device), ownerOf(parts, 0)));
   const renew = (): Identity => {
     const identity = parts.renew();
-    listener.renew();
+    for (const listener of listeners) listener.renew();
     return identity;
   };
   const questions = openPeersDesk(options.socket, (...asked) => answerQuestion({ ...options, ...parts, renew }, ...asked));
@@ -196,9 +206,9 @@ export function openPeers(options: PeersOptions): Peers {
       clearInterval(greetings);
       clearInterval(ticks);
       questions.close();
-      listener.close();
+      for (const listener of listeners) listener.close();
       channels.close();
-      link.close();
+      for (const link of links) link.close();
     },
   };
 }

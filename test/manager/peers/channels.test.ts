@@ -150,6 +150,20 @@ test("an un-paired unit is out at once, here and at the others; it is told, and 
   t.notOk(a1.channels.unpair(3), "there is nobody to un-pair any more");
 });
 
+test("a unit that gives its identity up is refused everywhere at once, also where it was not connected", async (t) => {
+  const [a1, a2, b1] = [new Party(1), new Party(2), new Party(3)];
+  acquaint(a1, a2, b1);
+  const [inside, one] = [join(a1, a2), join(a1, b1)];
+  const identity = b1.identity.publicKey;
+  b1.channels.leave();
+  for (const pipe of [one, inside]) pipe.flow();
+  t.same([a1.secretsWith(3), a2.secretsWith(3)], [[], []]);
+  t.ok(a1.trust.isRevoked(identity) && a2.trust.isRevoked(identity));
+  t.same([a1.channels.reachable, a2.channels.reachable, b1.channels.reachable], [[2], [1], []]);
+  t.same([a1.count("peer-left"), a2.count("peer-unpaired")], [1, 1]);
+  t.notOk(a1.channels.pair(b1.member), "not even by a person");
+});
+
 test("a unit that was away hears of it when it comes back, also from another one", async (t) => {
   const [a1, a2, b1] = [new Party(1), new Party(2), new Party(3)];
   acquaint(a1, a2, b1);
@@ -181,15 +195,46 @@ test("a number for which another unit is paired by a person: the one before is u
   t.same(a.secretsWith(3), []);
 });
 
-test("a peer that is too old is refused, with a sentence that says which one to upgrade", async (t) => {
-  const [a, b] = [new Party(1), new Party(3, 0)];
-  acquaint(a, b);
-  join(a, b);
-  t.same(a.channels.reachable, []);
-  t.match(
-    a.told.find((line) => line.startsWith("peer-version")),
-    /B1 speaks version 0 .* upgrade B1/,
-  );
+test("two that are one version apart are up, and agree on secrets and trust as equals do", async (t) => {
+  for (const [one, other] of [
+    [{ protocol: 2, oldest: 1 }, {}],
+    [{}, { protocol: 2, oldest: 1 }],
+  ]) {
+    const [a, b, later] = [new Party(1, one), new Party(3, other), new Party(4)];
+    acquaint(a, b);
+    const pipe = join(a, b);
+    const heard: unknown[] = [];
+    b.channels.on("configuration", (_from, message) => heard.push(message["revision"]));
+    a.channels.send(3, { kind: "from-the-future", anything: [1] });
+    a.channels.send(3, { kind: "configuration", revision: 7 });
+    a.channels.pair(later.member);
+    pipe.flow();
+    t.same([a.channels.reachable, b.channels.reachable, heard], [[3], [1], [7]]);
+    t.same(a.secretsWith(3), b.secretsWith(1));
+    t.equal(b.trust.member(4)?.key, later.member.key);
+  }
+});
+
+test("a peer that is too old is refused at both ends, each with a sentence that says which one to upgrade; once a minute", async (t) => {
+  for (const [one, other, atA, atB] of [
+    [{}, { protocol: 0, oldest: 0 }, /B1 speaks version 0 .* upgrade B1/, /A1 speaks version 1 .* this unit 0: upgrade this unit/],
+    [{}, { protocol: 3, oldest: 2 }, /B1 speaks version 3 .* this unit 1: upgrade this unit/, /A1 speaks version 1 .* upgrade A1/],
+  ] as const) {
+    const [a, b] = [new Party(1, one), new Party(3, other)];
+    acquaint(a, b);
+    const versions = (party: Party): readonly string[] => party.told.filter((line) => line.startsWith("peer-version"));
+    for (let k = 0; k < 20; k++) {
+      // What each says is under way before the other has refused it.
+      const pipe = join(a, b);
+      t.same([a.channels.reachable, b.channels.reachable, a.keys, b.keys], [[], [], [], []]);
+      t.ok(pipe.to.isEnded || pipe.fro.isEnded);
+      a.now += 1_000;
+      b.now += 1_000;
+    }
+    t.same([versions(a).length, versions(b).length], [1, 1]);
+    t.match(versions(a)[0], atA);
+    t.match(versions(b)[0], atB);
+  }
 });
 
 test("before it has said who it is, nothing else is heard, and little at all", async (t) => {

@@ -65,3 +65,39 @@ test("whoever shouts wrong addresses does not hide the right one", async (t) => 
     "and the one that answered is tried first",
   );
 });
+
+test("of two addresses the one that has fallen silent is left alone, and comes into its own when all have", async (t) => {
+  const { dialer, dialled, world } = setUp();
+  world.isWanted = false;
+  dialer.seen(3, "fe80::3%first");
+  dialer.seen(3, "fe80::33%second");
+  for (let k = 0; k < 5; k++) {
+    world.now += 1_000;
+    dialer.seen(3, "fe80::33%second");
+  }
+  world.isWanted = true;
+  for (let k = 0; k < 3; k++) {
+    dialer.soon(3);
+    dialer.tick();
+  }
+  t.same(
+    dialled.map((line) => line.split(" ")[2]),
+    ["fe80::33%second", "fe80::33%second", "fe80::33%second"],
+  );
+  world.now += 5_000;
+  for (let k = 0; k < 2; k++) {
+    dialer.soon(3);
+    dialer.tick();
+  }
+  t.same(
+    dialled.slice(3).map((line) => line.split(" ")[2]),
+    ["fe80::3%first", "fe80::33%second"],
+  );
+});
+
+test("a connection that is taken and not kept is not tried again and again at once", async (t) => {
+  const { dialer, dialled, run } = setUp(() => true);
+  dialer.seen(3, "fe80::3");
+  run(30_000);
+  t.ok(dialled.length <= 8, `${dialled.length} attempts`);
+});

@@ -39,7 +39,8 @@ export class Party {
   readonly desk: PairingDesk;
   readonly refusals: Refusals;
 
-  constructor(unit: number, protocol?: number) {
+  /** `versions`: what it speaks, and the oldest that it understands. */
+  constructor(unit: number, versions: { readonly protocol?: number; readonly oldest?: number } = {}) {
     this.unit = unit;
     this.name = NAMES[unit] as string;
     const nowMillis = (): number => this.now;
@@ -56,7 +57,7 @@ export class Party {
       log,
       peers,
       nowMillis,
-      ...(protocol !== undefined && { protocol }),
+      ...versions,
     });
     this.desk = new PairingDesk({
       unit,
