@@ -119,7 +119,9 @@ function killed(file: string, seed: number, millis: number): Promise<{ readonly 
   });
 }
 
-test("killed at random instants while it commits, a unit has the last revision that it said is in force, or the one it was at", async (t) => {
+test("killed at random instants while it commits, a unit has the last revision that it said is in force, or the one it was at", {
+  timeout: 600_000,
+}, async (t) => {
   const file = join(directory(t), CONFIGURATION_FILE);
   const random = new Random(4, "kill");
   for (let k = 0; k < KILLS; k++) {
