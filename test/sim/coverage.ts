@@ -18,6 +18,7 @@ export const WAYS: readonly string[] = [
   "picture pairs",
   "picture one unit each",
   "keys rotated",
+  "secrets changed",
   "handed-off",
   "handed-here",
   "queried",

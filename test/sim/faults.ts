@@ -42,6 +42,7 @@ export const FAULT_KINDS = [
   "move-host",
   "crash-rejoin",
   "crash-grant",
+  "new-secret",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 

@@ -19,6 +19,7 @@ import { describeFault, type Fault, type FaultKind } from "./faults.ts";
 import { rowsOf, wordOf } from "./invariants.ts";
 import { ETHERNET_BYTES, ETHERTYPE_TWIN, put16, u16 } from "./packets.ts";
 import { MIRRORED_PORTS, type Picture } from "./picture.ts";
+import { SecretExchanges } from "./secrets.ts";
 import type { Attachment } from "./segment.ts";
 import { download, exchange, sendStraySegment } from "./services.ts";
 import { isWhole, type SimUnit } from "./unit.ts";
@@ -43,6 +44,7 @@ export class FaultInjector {
   /** How often each kind has struck. */
   readonly injected = new Map<FaultKind, number>();
   private readonly random: Random;
+  private readonly secrets: SecretExchanges;
   private readonly remembered: Uint8Array[] = [];
   private readonly ends: (() => void)[] = [];
   private over = false;
@@ -50,6 +52,7 @@ export class FaultInjector {
   constructor(picture: Picture) {
     this.picture = picture;
     this.random = picture.world.random.fork("faults");
+    this.secrets = new SecretExchanges(picture.world);
     picture.world.onFrameSeen = (_segment, _from, frame) => {
       if (u16(frame, 12) !== ETHERTYPE_TWIN || !this.random.chance(0.05)) return;
       if (this.remembered.length < REMEMBERED) this.remembered.push(frame.slice());
@@ -367,6 +370,19 @@ export class FaultInjector {
     this.crash(fault, unit, false);
   }
 
+  /** Its manager and a peer's, or each of its peers', agree on a new secret for the data channel: once, or several times in a row. */
+  newSecret(fault: Fault, unit: SimUnit): void {
+    const draw = this.random.fork(`secret ${fault.detail}`);
+    const others = this.picture.units.filter((other) => other !== unit);
+    const peers = draw.chance(0.5) ? others : [draw.pick(others)];
+    for (const peer of peers) this.secrets.begin(unit, peer, draw.between(1, 3), draw.fork(peer.name));
+  }
+
+  /** Secrets that both sides of a pair came to use. */
+  get secretsChanged(): number {
+    return this.secrets.completed;
+  }
+
   /** Counters that start near their end: versions, epochs, serials and stamps wrap soon. */
   wrap(unit: SimUnit): void {
     const dataplane = unit.life?.dataplane;
@@ -493,5 +509,6 @@ const BEGIN: Readonly<Record<FaultKind, (injector: FaultInjector, fault: Fault, 
   "miss-flood": (injector, fault) => injector.missFlood(fault),
   reopen: (injector, fault) => injector.reopen(fault),
   mirrored: (injector, fault) => injector.mirrored(fault),
+  "new-secret": (injector, fault, unit) => injector.newSecret(fault, unit),
   "move-host": ({ picture }) => picture.moveService1(),
 };

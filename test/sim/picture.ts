@@ -36,6 +36,8 @@ export interface PictureOptions {
   readonly deployment?: "active/active" | "active/passive";
   /** Sealing keys are replaced after so long. */
   readonly keyMillis?: number;
+  /** And after so many frames. */
+  readonly keyFrames?: number;
   /** Units whose firmware is the version before: they do not know all fields of a row. */
   readonly previous?: readonly string[];
   readonly partition?: "stop" | "local";
@@ -222,8 +224,12 @@ export class Picture {
 
   /** What is special about a unit's dataplane. */
   trialOf(name: string): LinkTrial {
-    const { keyMillis, previous } = this.options;
-    return { ...(keyMillis !== undefined && { keyMillis }), ...(previous?.includes(name) === true && { fields: PREVIOUS_FIELDS }) };
+    const { keyMillis, keyFrames, previous } = this.options;
+    return {
+      ...(keyMillis !== undefined && { keyMillis }),
+      ...(keyFrames !== undefined && { keyFrames }),
+      ...(previous?.includes(name) === true && { fields: PREVIOUS_FIELDS }),
+    };
   }
 
   private plugRouted(): void {

@@ -1,8 +1,6 @@
 // The production dataplane, as a world builds it: all units have been paired.
 
 import { Dataplane } from "../../firmware/unit.ts";
-import { pairKeysFor } from "../pair-keys.ts";
 import type { Builder } from "./unit.ts";
 
-export const buildUnit: Builder = (machine, plan, incarnation) =>
-  new Dataplane({ ...machine, pairKeys: () => pairKeysFor(plan.twin.peers) }, plan, incarnation);
+export const buildUnit: Builder = (machine, plan, incarnation) => new Dataplane(machine, plan, incarnation);

@@ -94,7 +94,7 @@ export function simulate(story: Story, { build, workMillis = WORK_MILLIS, onNote
     excused: losses.excused.size,
     packets: world.tracker.arrived,
     injected: injector.injected,
-    covered: coverage.sum(),
+    covered: new Map([...coverage.sum(), ["secrets changed", injector.secretsChanged]]),
   };
 }
 

@@ -62,6 +62,7 @@ function drawSettings(random: Random): Settings {
     twinMtuBytes: draw("mtu").pick([1_500, 1_600]),
     previous: draw("previous").chance(0.3) ? unitsOf({ pairs }).filter((name) => draw(`previous ${name}`).chance(0.5)) : [],
     ...(draw("keys").chance(0.4) && { keyMillis: draw("key").between(200, 3_000) }),
+    ...(draw("keys by volume").chance(0.3) && { keyFrames: draw("key frames").between(100, 3_000) }),
     ...(draw("idle").chance(0.5) && { idleMillis: SHORT_IDLE }),
   };
 }

@@ -4,6 +4,7 @@
 
 import { putCommand } from "../../firmware/fastpath/memory/commands.ts";
 import {
+  COMMAND_KEYS,
   COMMAND_ORDER,
   COMMAND_PEER_RESTARTING,
   headerWord,
@@ -21,9 +22,12 @@ import { Nic, SimPort } from "../../firmware/hal/sim/port.ts";
 import { DriftingClock, type Timer } from "../../firmware/hal/sim/schedule.ts";
 import { SimSealer } from "../../firmware/hal/sim/sealer.ts";
 import { FRAME_BYTES, TICK_MILLIS } from "../../firmware/limits.ts";
+import { PairSecrets } from "../../firmware/manager/peers/pair-secrets.ts";
+import type { PairKeys } from "../../firmware/pair-keys.ts";
 import type { Plan } from "../../firmware/plan.ts";
 import type { LinkTrial } from "../../firmware/twin/link.ts";
 import type { Dataplane } from "../../firmware/unit.ts";
+import { pairKeysFor } from "../pair-keys.ts";
 import type { Attachment, Segment } from "./segment.ts";
 import type { World } from "./world.ts";
 
@@ -35,6 +39,7 @@ export interface Machine {
   readonly memory: Memory;
   readonly ports: readonly Port[];
   readonly sealer: Sealer;
+  readonly pairKeys: () => readonly PairKeys[];
   readonly trial?: LinkTrial;
 }
 
@@ -57,6 +62,7 @@ const DRIFT_PPM = 50;
 
 /** From a dataplane's death to its peers' mailboxes. */
 const NOTICE_MICROS = 8_000;
+const TELL_AGAIN_MICROS = 10_000;
 
 const HEADER = { magic: headerWord("magic"), layout: headerWord("layout"), sessions: headerWord("sessions") };
 const ROLE = headerWord("role");
@@ -88,6 +94,9 @@ export class SimUnit {
   readonly nics: readonly Nic[];
   readonly attachments: readonly Attachment[];
   readonly storage = new SimMemory();
+  /** What its manager shares with peers; and the file that it has written of that. */
+  readonly secrets: PairSecrets;
+  private pairKeys: readonly PairKeys[];
   /** The running dataplane, or null. */
   life: Life | null = null;
   /** Durable; the last number that was reserved. */
@@ -115,6 +124,12 @@ export class SimUnit {
     this.name = options.plan.name;
     this.build = options.build;
     this.segments = options.segments;
+    this.pairKeys = pairKeysFor(this.plan.twin.peers);
+    const save = (keys: readonly PairKeys[]): void => {
+      this.pairKeys = keys;
+      this.tellKeys();
+    };
+    this.secrets = new PairSecrets({ unit: this.plan.unit, keys: this.pairKeys, save });
     const random = world.random.fork(`unit ${this.name}`);
     this.clock = new DriftingClock(world.schedule, random.between(1, 1e9) + (options.aheadMicros ?? 0), random.between(-DRIFT_PPM, DRIFT_PPM));
     this.nics = this.plan.ports.map(
@@ -171,7 +186,11 @@ export class SimUnit {
     );
     const sealer = new SimSealer(packets.bytes, world.ledger);
     const entropy = world.random.fork(`unit ${this.name} start ${this.starts}`);
-    const dataplane = this.build({ clock: this.clock, entropy, packets, memory, ports, sealer, trial: this.trial }, plan, this.incarnation);
+    const dataplane = this.build(
+      { clock: this.clock, entropy, packets, memory, ports, sealer, pairKeys: () => this.pairKeys, trial: this.trial },
+      plan,
+      this.incarnation,
+    );
     this.life = { dataplane, packets, ports, sealer, memory };
     this.wake(BREATH_MICROS);
   }
@@ -190,6 +209,17 @@ export class SimUnit {
       // Without power its links are down, and the switches forget who was there.
       for (const [number, attachment] of this.attachments.entries()) (this.segments[number] as Segment).linkDown(attachment);
     } else this.world.schedule.after(NOTICE_MICROS, () => this.tellPeers());
+  }
+
+  /** The dataplane, if one runs, is to read the file; a full mailbox is tried again, as the manager does. */
+  private tellKeys(): void {
+    if (this.life === null || this.tables === null || putCommand(this.tables, COMMAND_KEYS, 0, 0) !== 0) return;
+    this.world.schedule.after(TELL_AGAIN_MICROS, () => this.tellKeys());
+  }
+
+  /** Its manager runs, whether or not its dataplane does. */
+  get hasPower(): boolean {
+    return this.storage.buffer !== null;
   }
 
   /** The manager outlived its dataplane and tells its peers, over the twin cable, that it restarts it. */
