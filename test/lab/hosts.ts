@@ -2,9 +2,11 @@
 // own TCP and UDP.
 
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { RUN_DIRECTORY } from "../../firmware/manager/places.ts";
 import { ECHO_PORT, HTTP_PORT, type LabHost, type LabUnit } from "./picture.ts";
 
 const PROGRAMS = join(import.meta.dirname, "programs");
@@ -153,4 +155,34 @@ export function exchangeWith(from: LabHost | LabUnit, protocol: "tcp" | "udp", a
     });
     child.on("close", () => resolve(result ?? { succeeded: 0, failed: options.count, slowestMs: 0, error: "the program was killed" }));
   });
+}
+
+export interface Listener {
+  /** Ends it: the whole capture, and how many frames the kernel could not keep for it. */
+  stop(): Promise<{ readonly bytes: Buffer; readonly lost: number }>;
+}
+
+/** Captures what crosses a device of a namespace, from when it resolves on. */
+export async function startListening(namespace: string, device: string): Promise<Listener> {
+  const file = join(mkdtempSync(join(RUN_DIRECTORY, "listen-")), `${device}.pcap`);
+  let lost = 0;
+  let isReady: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => {
+    isReady = resolve;
+  });
+  const child = startProgram(namespace, "listen.ts", [device, file], (line) => {
+    if (line === "ready") isReady();
+    else lost = (JSON.parse(line) as { readonly lost: number }).lost;
+  });
+  const ended = new Promise<void>((resolve, reject) => {
+    child.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`lab: the listener on ${device} ended with ${code}`))));
+  });
+  await Promise.race([ready, ended]);
+  return {
+    async stop() {
+      child.stdin.end();
+      await ended;
+      return { bytes: readFileSync(file), lost };
+    },
+  };
 }
