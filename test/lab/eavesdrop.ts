@@ -110,7 +110,7 @@ async function traffic(): Promise<number> {
 async function eavesdrop(): Promise<object> {
   const lab = await startLab({ wiring: "routed", twin: true }, undefined, (line) => console.error(line));
   const { units, names } = lab;
-  const listeners = await Promise.all(["A1-twin", "B1-twin", "B1-three"].map((device) => startListening(SWITCHES, device)));
+  const listeners = await Promise.all(["A1-twin", "B1-twin", "A1-one"].map((device) => startListening(SWITCHES, device)));
   const failed = await traffic();
   const handedOff = units.B1.counter("handed-off");
   const { keys, records } = rowsOf(lab);
