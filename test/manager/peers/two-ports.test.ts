@@ -5,7 +5,7 @@ import { startSandbox, whyNoSandbox } from "../../lab/sandbox.ts";
 
 const why = whyNoSandbox();
 
-test("with two twin ports either may die: notices come at once, the channel comes back over the other", {
+test("with two twin ports either may die: notices come at once, the channel comes back over the other; a unit that gives its identity up is refused at once", {
   timeout: 120_000,
   ...(why !== undefined && { skip: why }),
 }, async (t) => {
@@ -18,6 +18,10 @@ test("with two twin ports either may die: notices come at once, the channel come
     text.said += part;
   });
   t.equal(await sandbox.exited, 0, text.said);
-  const passed = ["both ports", ...["first", "second"].flatMap((device) => [`a restart is told without ${device}`, `without ${device}`])];
+  const passed = [
+    "both ports",
+    ...["first", "second"].flatMap((device) => [`a restart is told without ${device}`, `without ${device}`]),
+    "unpair self is heard at once",
+  ];
   t.same(JSON.parse(text.out), passed, text.said);
 });

@@ -1,11 +1,15 @@
-// Two units with two cables between them, of which one is pulled, then the other. Runs inside the lab's sandbox; prints what happened, in order.
+// Two units with two cables between them, of which one is pulled, then the other; at last one of them gives its identity up. Runs inside the lab's sandbox; prints what happened, in order.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createConnection } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { pairAtFactory } from "../../../firmware/manager/peers/factory.ts";
+import { pairKeysFile } from "../../../firmware/manager/peers/pair-secrets.ts";
+import { type TrustState, trustFile } from "../../../firmware/manager/peers/trust.ts";
+import { parsePairKeys } from "../../../firmware/pair-keys.ts";
 import { addNamespace, inNamespace } from "../../lab/topology.ts";
 
 const UNITS = [
@@ -88,5 +92,13 @@ for (const [unit, namespace, device] of [
   inNamespace(namespace, `ip link set ${device} up`);
   await unit.until({ link: device }, links);
 }
+// B1 begins anew: A1 hears of it before B1's identity is gone.
+const downs = a.count({ up: 3, is: false });
+const console_ = createConnection(join(other.data, "peers"));
+console_.write(`${JSON.stringify({ ask: "renew" })}\n`);
+await a.until({ up: 3, is: false }, downs);
+const { members, revoked } = JSON.parse(readFileSync(trustFile(one.data), "utf8")) as TrustState;
+const shared = parsePairKeys(readFileSync(pairKeysFile(one.data), "utf8"));
+if (members.length === 0 && revoked.length === 1 && shared.length === 0) passed.push("unpair self is heard at once");
 console.log(JSON.stringify(passed));
 process.exit(0);
