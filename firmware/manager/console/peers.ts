@@ -31,18 +31,21 @@ interface PeerRow {
   readonly unit: string;
   readonly paired: boolean;
   readonly connected: boolean;
+  /** The unit that is too old for the other; "": neither. */
+  readonly upgrade: string;
   readonly fingerprint: string;
 }
 
 function linesOf(found: PeersAnswer, screen: Screen): string[] {
   const { peers, refused } = found as PeersAnswer & { readonly peers?: readonly PeerRow[]; readonly refused?: Readonly<Record<string, number>> };
   if (peers === undefined) return [found.sentence];
-  const rows = peers.map(({ unit, paired, connected, fingerprint }) => [[unit], [stateOf(paired, connected)], [fingerprint]]);
+  const rows = peers.map((row) => [[row.unit], [stateOf(row)], [row.fingerprint]]);
   const refusals = Object.entries(refused ?? {}).map(([reason, times]) => `refused ${reason}: ${times}`);
   return [found.sentence, ...tableLines(COLUMNS, rows, screen), ...refusals];
 }
 
-function stateOf(paired: boolean, connected: boolean): string {
+function stateOf({ paired, connected, upgrade }: PeerRow): string {
   if (!paired) return "not paired";
+  if (upgrade !== "") return `paired, refused: upgrade ${upgrade}`;
   return connected ? "connected" : "paired, not reached";
 }

@@ -56,6 +56,7 @@ function list({ name, peers, identity, trust, secrets, channels, refusals }: Ask
       unit: peer.name,
       paired: member !== undefined,
       connected: channels.isUp(peer.unit),
+      upgrade: channels.tooOldOf(peer.unit),
       fingerprint: member === undefined ? "" : fingerprintOfMember(member),
       secret: secrets.newest(peer.unit),
     };

@@ -62,6 +62,8 @@ export class Channels implements ControlChannel {
   private readonly watchers: ((unit: number, isUp: boolean) => void)[] = [];
   private readonly protocol: number;
   private readonly oldest: number;
+  /** By unit: which one to upgrade, while their versions do not go together. */
+  private readonly tooOld = new Map<number, string>();
   /** By unit: until when it is not said again that its version does not go with ours. */
   private readonly versionQuietMillis = new Map<number, number>();
 
@@ -77,6 +79,11 @@ export class Channels implements ControlChannel {
 
   isUp(unit: number): boolean {
     return this.lines.get(unit)?.isUp === true;
+  }
+
+  /** "this unit", or the peer's name: the one that was too old when they spoke last; "": neither. */
+  tooOldOf(unit: number): string {
+    return this.tooOld.get(unit) ?? "";
   }
 
   /** There is a connection, up or about to be. */
@@ -182,7 +189,9 @@ export class Channels implements ControlChannel {
       return;
     }
     const tooOld = protocol < this.oldest ? member.name : this.protocol < oldest ? "this unit" : "";
-    if (tooOld !== "") {
+    if (tooOld === "") this.tooOld.delete(member.unit);
+    else {
+      this.tooOld.set(member.unit, tooOld);
       this.tellVersion(member, protocol, tooOld);
       conversation.close("version: upgrade the older one");
       return;

@@ -210,6 +210,7 @@ test("two that are one version apart are up, and agree on secrets and trust as e
     a.channels.pair(later.member);
     pipe.flow();
     t.same([a.channels.reachable, b.channels.reachable, heard], [[3], [1], [7]]);
+    t.same([a.channels.tooOldOf(3), b.channels.tooOldOf(1)], ["", ""]);
     t.same(a.secretsWith(3), b.secretsWith(1));
     t.equal(b.trust.member(4)?.key, later.member.key);
   }
@@ -234,6 +235,8 @@ test("a peer that is too old is refused at both ends, each with a sentence that 
     t.same([versions(a).length, versions(b).length], [1, 1]);
     t.match(versions(a)[0], atA);
     t.match(versions(b)[0], atB);
+    // As `peers` shows it.
+    t.ok(versions(a)[0]?.endsWith(`upgrade ${a.channels.tooOldOf(3)}.`) && versions(b)[0]?.endsWith(`upgrade ${b.channels.tooOldOf(1)}.`));
   }
 });
 
