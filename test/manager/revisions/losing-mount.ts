@@ -70,6 +70,12 @@ export class LosingMount {
     return mount;
   }
 
+  /** Without it a process cannot end: it waits for the read that waits for the kernel. */
+  async unmount(path: string): Promise<void> {
+    const child = spawn("umount", [path], { stdio: ["ignore", "ignore", "inherit"] });
+    await new Promise((resolve) => child.once("close", resolve));
+  }
+
   private next(): void {
     read(this.descriptor, this.request, 0, this.request.length, null, (error, length) => {
       // Not mounted yet, or an operation that was interrupted before we read it; unmounted for good.

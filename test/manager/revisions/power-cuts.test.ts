@@ -1,11 +1,11 @@
 // The store on a file system that loses unsynced writes: whatever a power cut takes, the last committed revision is there. TWINWALL_FULL=1 records
-// 1,500 commits and cuts 4,000 times, instead of 250 and 300.
+// 1,000 commits and cuts 2,000 times, instead of 250 and 300.
 
 import { existsSync } from "node:fs";
 import { test } from "tap";
 import { startSandbox, whyNoSandbox } from "../../lab/sandbox.ts";
 
-const [COMMITS, CUTS] = process.env.TWINWALL_FULL === "1" ? [1_500, 4_000] : [250, 300];
+const [COMMITS, CUTS] = process.env.TWINWALL_FULL === "1" ? [1_000, 2_000] : [250, 300];
 const why = existsSync("/dev/fuse") ? whyNoSandbox() : "no /dev/fuse here";
 
 interface Told {

@@ -55,6 +55,7 @@ const victim = spawn(process.execPath, [join(import.meta.dirname, "victim.ts"), 
   stdio: ["ignore", "ignore", "inherit"],
 });
 const code = await new Promise((resolve) => victim.once("close", resolve));
+await mount.unmount(MOUNT);
 // It has ended as a killed process does: nothing was closed, nothing written back.
 const { events } = mount;
 const random = new Random(11, "power cuts");
