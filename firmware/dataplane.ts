@@ -1,6 +1,6 @@
 // The packet process: opens the machine, puts the unit together (unit.ts), and breathes until it is told to stop.
 //
-//   while alive:  commands ─► breathe ─► nothing moved? wait for a port or the doorbell, 5 ms at the most
+//   while alive:  commands ─► breathe ─► nothing moved? wait for a port or the doorbell, 5 ms at the most; many move? let them gather (hal/linux/pace.ts)
 //
 // One thread, one loop: no promises, timers, signals or IPC. The manager speaks through the command ring and rings the
 // doorbell. A fault that is a bug throws and ends the process: the XDP program then drops everything, and
@@ -90,7 +90,8 @@ function open(): { readonly dataplane: Dataplane; readonly idle: Idle } {
     indexBuffer: privateArea(indexBytes(plan.sessions)),
   };
   const dataplane = new Dataplane(machine, plan, incarnation, data === undefined ? undefined : createWarmStart(data, Date.now, report));
-  return { dataplane, idle: createIdle(ports, doorbell) };
+  const ofKind = (kind: "twin" | "data"): typeof ports => ports.filter((_, number) => plan.ports[number]?.kind === kind);
+  return { dataplane, idle: createIdle(ofKind("twin"), ofKind("data"), doorbell) };
 }
 
 /** A few hundred bytes that the manager has just written, so they lie in the page cache. */
@@ -121,5 +122,5 @@ process.on("SIGINT", () => {});
 const { dataplane, idle } = open();
 // Node keeps its compile cache at an orderly exit only. The next start may follow a kill -9, and it counts: 360 ms of loading become 80.
 flushCompileCache();
-while (!dataplane.isStopping) if (dataplane.breathe() === 0) idle.wait(TICK_MILLIS);
+while (!dataplane.isStopping) idle.rest(dataplane.breathe(), TICK_MILLIS);
 dataplane.stop();

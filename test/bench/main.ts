@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { DATAPLANE_NODE_FLAGS } from "../../firmware/node-flags.ts";
 import { startCommandInSandbox } from "../lab/sandbox.ts";
-import { answer, enlargeConntrack, type Message } from "./agent.ts";
+import { answer, enlargeConntrack, type Message, raiseSession } from "./agent.ts";
 import { CAPACITY_PARAGRAPH, measureGrowth } from "./capacity.ts";
 import { drawChart } from "./chart.ts";
 import { FORWARDING_PARAGRAPH } from "./forwarding/forwarding.ts";
@@ -189,6 +189,7 @@ async function main(): Promise<number> {
     return 2;
   }
   if (values.install && !installPeers()) process.stderr.write("bench: not every peer could be installed\n");
+  process.once("exit", raiseSession());
   return runBenchmarks({ names, isQuick: values.quick, isJson: values.json, results: values.results });
 }
 

@@ -78,7 +78,7 @@ export interface Native {
 
   doorbellCreate(): number;
   doorbellRing(descriptor: number): number;
-  waitReadable(descriptors: Int32Array, count: number, timeoutMillis: number): number;
+  waitReadable(descriptors: Int32Array, count: number, timeoutMicros: number): number;
   clockMicros(cell: Float64Array): void;
   runOn(processor: number, nice: number): number;
 

@@ -123,4 +123,4 @@ export class DriftingClock implements Clock {
 }
 
 /** Waiting costs nothing here: the world breathes a unit when it is time. */
-export const simulatedIdle: Idle = { wait: () => {} };
+export const simulatedIdle: Idle = { rest: () => {} };

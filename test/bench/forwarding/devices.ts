@@ -19,7 +19,7 @@ const READY_MILLIS = 10_000;
 /** Longer than any run, so that no session ends while it is measured. */
 const IDLE_MILLIS = 7_200_000;
 
-export type DeviceName = "twinwall" | "kernel" | "reflector" | "pcap";
+export type DeviceName = "twinwall" | "kernel" | "reflector" | "gathering" | "pcap";
 
 export interface Device {
   readonly name: DeviceName;
@@ -36,6 +36,7 @@ export const DEVICE_TITLES: Readonly<Record<DeviceName, string>> = {
   twinwall: "Twinwall",
   kernel: "nftables + conntrack",
   reflector: "AF_XDP reflector in C",
+  gathering: "the same, gathering",
   pcap: "node-pcap forwarder",
 };
 
@@ -47,7 +48,7 @@ function otherRule(k: number): { readonly source: string; readonly port: number 
 /** Starts a device on its stand and waits until it forwards. `rules`: how many there are; the last one permits. */
 export async function startDevice(name: DeviceName, stand: Stand, rules: number): Promise<Device> {
   if (name === "kernel") return startKernel(stand, rules);
-  const [process_, hasProgram] = name === "twinwall" ? [startTwinwall(stand, rules), true] : [startForwarder(name, stand), name === "reflector"];
+  const [process_, hasProgram] = name === "twinwall" ? [startTwinwall(stand, rules), true] : [startForwarder(name, stand), name !== "pcap"];
   stand.process = process_.pid ?? 0;
   await untilReady(name, stand, process_);
   return { name, stand, hasSessions: name === "twinwall", hasProgram, stop: () => void process_.kill("SIGKILL") };
@@ -103,9 +104,9 @@ function startTwinwall(stand: Stand, rules: number): ChildProcess {
   return startOn(stand, [process.execPath, ...DATAPLANE_NODE_FLAGS, "firmware/dataplane.ts", ...unit]);
 }
 
-function startForwarder(name: "reflector" | "pcap", stand: Stand): ChildProcess {
+function startForwarder(name: "reflector" | "gathering" | "pcap", stand: Stand): ChildProcess {
   const ends = [stand.deviceIn, stand.deviceOut, OUT_MAC, PEER_MACS.right];
-  if (name === "reflector") return startOn(stand, [program("reflector"), ...ends]);
+  if (name !== "pcap") return startOn(stand, [program("reflector"), ...ends, ...(name === "gathering" ? ["gather"] : [])]);
   return startOn(stand, [process.execPath, join(import.meta.dirname, "..", "programs", "pcap-forwarder.ts"), ...ends]);
 }
 

@@ -56,7 +56,8 @@ const FIRST_PACKETS_FLOOR = 5;
 export const FORWARDING_PARAGRAPH = `The same UDP packets, evenly paced, of the same sessions in random order, with right checksums, come from a generator (an AF_XDP sender in C, core 0) over a veth
 cable to the device under test (core 1, nice -20) and over another to a sink that counts and drops them. Twinwall is the appliance's packet process with TypeScript's whole walk: checks,
 checksums, session, routes. nftables is the kernel's routing, conntrack (checksums on, as both have by default; reverse-path filter off) and one forward chain: established first, then
-the rules in order, the last of which permits. The reflector (C) and the node-pcap forwarder change addresses and judge nothing. What the floors apply to is CPU time per forwarded
+the rules in order, the last of which permits. The reflector (C) and the node-pcap forwarder change addresses and judge nothing. The plain reflector waits in poll for each packet; Twinwall lets packets gather for up to
+100 us while more than 100,000 a second come, and so does the reflector's second form, which shows what TypeScript and its judgement cost. What the floors apply to is CPU time per forwarded
 packet at the same fixed rate (beside node-pcap, which does not reach it: at nine tenths of each one's highest), over all cores, less the generator's own: on veth, receiving runs where the sender is (an AF_XDP receive copy, too, and all of the kernel's forwarding) unless its NAPI has a thread,
 so that packets/s alone would credit one device with another's core. The generator's own is what the same load costs it when its packets end at an unplugged cable; waiting for a packet's
 time is nobody's. For each device, receiving runs in a thread pinned to core 1 or where the sender is: whichever is cheaper for the cost, whichever is faster for packets/s. Established
@@ -115,8 +116,9 @@ class Forwarding {
     // node-pcap knows neither sessions nor rules: it stands where packets differ.
     const withPcap = hasPcap() && (condition === this.conditions[0] || condition.bytes !== BASE.bytes);
     const isReflectorMissing = missingOf(["libbpf-dev"]).length > 0;
-    const all: readonly DeviceName[] = ["twinwall", "kernel", "reflector", "pcap"];
-    const names = all.filter((name) => (name === "pcap" ? withPcap : name !== "reflector" || !isReflectorMissing));
+    const withGathering = condition === this.conditions[0] && !this.quick;
+    const wanted = { twinwall: true, kernel: true, reflector: !isReflectorMissing, gathering: withGathering && !isReflectorMissing, pcap: withPcap };
+    const names = (Object.keys(wanted) as DeviceName[]).filter((name) => wanted[name]);
     const devices: Device[] = [];
     for (const name of names) {
       this.tell(`${key}: starting ${DEVICE_TITLES[name]}`);
@@ -212,7 +214,7 @@ class Forwarding {
       const key = keyOf(condition);
       const ours = this.figuresOf(condition, "twinwall");
       const isFloored = condition === this.conditions[0] && !this.quick;
-      const peers: readonly DeviceName[] = ["kernel", "reflector", "pcap"];
+      const peers: readonly DeviceName[] = ["kernel", "reflector", ...(this.quick ? [] : (["gathering"] as const)), "pcap"];
       return peers.flatMap((peer) => {
         const theirs = this.figuresOf(condition, peer);
         // A peer that is missing has one row that says so.
@@ -248,7 +250,7 @@ class Forwarding {
   }
 
   private charts(accounting: "all" | "ours"): Chart[] {
-    const names: readonly DeviceName[] = ["twinwall", "kernel", "reflector", "pcap"];
+    const names: readonly DeviceName[] = ["twinwall", "kernel", "reflector", "gathering", "pcap"];
     const value = (figure: number | Cost): number => (typeof figure === "number" ? figure : figure[accounting]);
     const chart = (name: string, title: string, unit: string, conditions: readonly Condition[], pick: keyof Figures): Chart => ({
       name: `${NAME}-${name}`,

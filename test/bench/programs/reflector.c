@@ -1,12 +1,14 @@
 // The limit of what AF_XDP in copy mode can do here: forwards every frame from the first device to the second, with new
-// Ethernet addresses and no judgement. It lends frames, batches, wakes the kernel and waits in `poll` as the dataplane does.
+// Ethernet addresses and no judgement. It lends frames, batches, wakes the kernel and waits in `poll` as the dataplane does;
+// with `gather` it lets packets gather, too (firmware/hal/linux/pace.ts).
 //
-//   reflector IN OUT SOURCE-MAC DESTINATION-MAC       says "ready" when it forwards; ends when it is killed
+//   reflector IN OUT SOURCE-MAC DESTINATION-MAC [gather]       says "ready" when it forwards; ends when it is killed
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <poll.h>
+#include <sys/prctl.h>
 
 #include "rings.h"
 
@@ -40,8 +42,23 @@ static void steer(const char *device, int socket) {
   if (bpf_xdp_attach((int)if_nametoindex(device), fd, XDP_FLAGS_DRV_MODE, NULL)) fail("attaching the XDP program");
 }
 
+/** The rule of pace.ts: while 100,000 packets a second come, or more, sleeps until some 20 have come, 100 us at the most. */
+static void gather(uint32_t moved) {
+  static uint64_t start, packets, nanos;
+  uint64_t now = now_nanos(), elapsed = now - start;
+  packets += moved;
+  if (elapsed >= 1000000) {
+    nanos = packets * 10000 < elapsed ? 0 : 20 * elapsed / packets;
+    if (nanos > 100000) nanos = 100000;
+    start = now, packets = 0;
+  }
+  if (nanos > 0 && moved > 0 && moved < 64) clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = (long)nanos}, NULL);
+}
+
 int main(int count, char **argument) {
-  if (count != 5) return fprintf(stderr, "usage: see reflector.c\n"), 2;
+  const int is_gathering = count == 6 && strcmp(argument[5], "gather") == 0;
+  prctl(PR_SET_TIMERSLACK, 1000);
+  if (count != 5 && !is_gathering) return fprintf(stderr, "usage: see reflector.c\n"), 2;
   uint8_t macs[12];
   mac_parse(argument[4], macs);
   mac_parse(argument[3], macs + 6);
@@ -57,6 +74,7 @@ int main(int count, char **argument) {
     store(in.fill.producer, filled);
     uint32_t batch = load(in.rx.producer) - taken;
     if (batch > BATCH) batch = BATCH;
+    const uint32_t moved = batch;
     if (batch == 0 && sent == load(out.tx.consumer)) {
       struct pollfd waiting = {.fd = in.fd, .events = POLLIN};
       poll(&waiting, 1, 5);
@@ -80,5 +98,6 @@ int main(int count, char **argument) {
     for (uint32_t done = load(out.completion.producer); completed != done; completed++)
       free_frames[free_count++] = ((uint64_t *)out.completion.slots)[completed & MASK] & ~(uint64_t)(FRAME_BYTES - 1);
     store(out.completion.consumer, completed);
+    if (is_gathering) gather(moved);
   }
 }

@@ -37,11 +37,11 @@ export class Side {
 
   /** Serves the ports until `done`, or for `millis` at the most; returns whether it is done. */
   until(done: () => boolean, millis = 5000): boolean {
-    const idle = createIdle(this.opened.ports, -1);
+    const idle = createIdle([], this.opened.ports, -1);
     const end = clock.nowMicros() + millis * 1000;
     while (!done()) {
       if (clock.nowMicros() > end) return false;
-      idle.wait(2);
+      idle.rest(0, 2);
       this.service();
     }
     return true;

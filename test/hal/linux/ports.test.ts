@@ -13,7 +13,7 @@ import { MTU_MOST } from "../../../firmware/hal/linux/device.ts";
 import { createDoorbell, createIdle, ringDoorbell, runOn } from "../../../firmware/hal/linux/idle.ts";
 import { loadNative } from "../../../firmware/hal/linux/native.ts";
 import { checkOffloads } from "../../../firmware/hal/linux/offloads.ts";
-import { releasePorts } from "../../../firmware/hal/linux/ports.ts";
+import { type LinuxPort, releasePorts } from "../../../firmware/hal/linux/ports.ts";
 import { FRAME_HEADROOM_BYTES, FRAMES } from "../../../firmware/limits.ts";
 import { arpRequest, clock, isArpReply, isTest, numbered, plan, Side, typeOf } from "./bench.ts";
 import { cable, enterNamespace, ip } from "./namespace.ts";
@@ -317,15 +317,38 @@ function onDevices(): void {
     ip("link del p0");
   });
 
+  test("while packets gather, a data port's packet does not end the wait; a twin port's does, and the doorbell", async (t) => {
+    cable("p0", "g0");
+    const unit = new Side([plan(0, "p0")]);
+    const outside = new Side([plan(0, "g0")], { driver: "pcap" });
+    const doorbell = createDoorbell();
+    /** Whether a wait after a breath that moved packets lasts as long as it is told. */
+    const gathers = (millis: number, twinPorts: readonly LinuxPort[], dataPorts: readonly LinuxPort[]): boolean => {
+      const idle = createIdle(twinPorts, dataPorts, doorbell, { breathed: () => millis * 1_000 });
+      const before = clock.nowMicros();
+      idle.rest(20, 0);
+      return clock.nowMicros() - before >= millis * 1000 - 1000;
+    };
+    unit.collect(0, 1, () => false, 50);
+    outside.send(0, numbered(1));
+    t.equal(gathers(20, [], unit.opened.ports), true, "at a data port");
+    t.equal(gathers(20_000, unit.opened.ports, []), false, "at a twin port");
+    ringDoorbell(doorbell);
+    t.equal(gathers(20_000, [], unit.opened.ports), false, "the doorbell");
+    unit.close();
+    outside.close();
+    ip("link del p0");
+  });
+
   test("waiting ends with a packet, with the doorbell, or with the time", async (t) => {
     cable("p0", "g0");
     const unit = new Side([plan(0, "p0")]);
     const outside = new Side([plan(0, "g0")], { driver: "pcap" });
     const doorbell = createDoorbell();
-    const idle = createIdle(unit.opened.ports, doorbell);
+    const idle = createIdle([], unit.opened.ports, doorbell);
     const waits = (millis: number): boolean => {
       const before = clock.nowMicros();
-      idle.wait(millis);
+      idle.rest(0, millis);
       return clock.nowMicros() - before >= millis * 1000 - 1000;
     };
     unit.collect(0, 1, () => false, 50);

@@ -23,7 +23,7 @@ const { ports } = openPorts(
   [left, right].map((device, number) => ({ number, device, kind: "data", mtuBytes: 1_500, pairedPort: 1 - number }) as const),
   memory,
 );
-const idle = createIdle(ports, -1);
+const idle = createIdle([], ports, -1);
 const offsets = new Int32Array(BATCH);
 const lengths = new Int32Array(BATCH);
 const done = { passed: 0, lost: 0, overtaken: 0 };
@@ -87,7 +87,7 @@ function carry(from: number, now: number): void {
 createInterface({ input: process.stdin }).on("line", () => console.log(JSON.stringify(done)));
 console.log(JSON.stringify({ ready: true }));
 for (;;) {
-  idle.wait(WAIT_MILLIS);
+  idle.rest(0, WAIT_MILLIS);
   const now = performance.now();
   for (const port of ports) port.service(Math.round(now * 1_000));
   carry(0, now);
