@@ -5,6 +5,8 @@
 import type { Message } from "./agent.ts";
 import { measureBytes } from "./capacity.ts";
 import { measureForwarding } from "./forwarding/forwarding.ts";
+import { measureReplication } from "./replicated/replication.ts";
+import { measureSetup } from "./replicated/setup.ts";
 import type { Outcome } from "./result.ts";
 import { measureRestart } from "./takeover/restart.ts";
 import { measureTakeover } from "./takeover/takeover.ts";
@@ -12,6 +14,8 @@ import { measureTakeover } from "./takeover/takeover.ts";
 const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<Outcome>>> = {
   forwarding: measureForwarding,
   capacity: measureBytes,
+  setup: measureSetup,
+  replication: measureReplication,
   takeover: measureTakeover,
   restart: measureRestart,
 };

@@ -25,6 +25,8 @@ import { describeMachine } from "./machine.ts";
 import { installPeers, missingOf, type PeerPackage } from "./peers.ts";
 import { buildPrograms, PRODUCTS } from "./programs.ts";
 import { endProgress, showProgress } from "./progress.ts";
+import { REPLICATION_PARAGRAPH } from "./replicated/replication.ts";
+import { SETUP_PARAGRAPH } from "./replicated/setup.ts";
 import { type Comparison, type Outcome, shortcomings, table } from "./result.ts";
 import { measureSync, SYNC_MEASUREMENTS, SYNC_PARAGRAPH, type SyncFigure } from "./sync.ts";
 import { RESTART_PARAGRAPH } from "./takeover/restart.ts";
@@ -50,6 +52,13 @@ const BENCHMARKS: readonly Benchmark[] = [
     measure: (isQuick) => measureInside("forwarding", isQuick),
   },
   { name: "capacity", paragraph: CAPACITY_PARAGRAPH, stand: { peers: [] }, measure: measureCapacity },
+  { name: "setup", paragraph: SETUP_PARAGRAPH, stand: { peers: ["conntrackd"] }, measure: (isQuick) => measureInside("setup", isQuick) },
+  {
+    name: "replication",
+    paragraph: REPLICATION_PARAGRAPH,
+    stand: { peers: ["conntrackd"] },
+    measure: (isQuick) => measureInside("replication", isQuick),
+  },
   {
     name: "takeover",
     paragraph: TAKEOVER_PARAGRAPH,

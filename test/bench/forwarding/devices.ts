@@ -54,7 +54,8 @@ export async function startDevice(name: DeviceName, stand: Stand, rules: number)
   return { name, stand, hasSessions: name === "twinwall", hasProgram, stop: () => void process_.kill("SIGKILL") };
 }
 
-function startOn(stand: Stand, command: readonly string[]): ChildProcess {
+/** Starts a process in the namespace of the device, on its core, at its priority. */
+export function startOn(stand: Stand, command: readonly string[]): ChildProcess {
   const log = openSync(`/run/${stand.name}.log`, "w");
   const strong = ["-n", "-20", "taskset", "-c", String(DEVICE_CORE), "ip", "netns", "exec", stand.inside];
   return spawn("nice", [...strong, ...command], { cwd: ROOT, stdio: ["ignore", log, log] });
