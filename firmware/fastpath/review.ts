@@ -35,11 +35,6 @@ export class Review {
     this.left = this.sessions.capacity;
   }
 
-  /** True while a whole pass is under way. */
-  get isBusy(): boolean {
-    return this.isOn && this.left > 0;
-  }
-
   tick(): void {
     if (!this.isOn) return;
     const { sessions } = this;

@@ -134,22 +134,25 @@ async function untilReady(name: DeviceName, stand: Stand, child: ChildProcess): 
   }
 }
 
-/** Routing, and one forward chain as an administrator writes it: what is established passes first, then rules in order, the last of which permits. */
 function startKernel(stand: Stand, rules: number): Device {
-  const { inside, deviceIn, deviceOut } = stand;
   const others = Array.from({ length: rules - 1 }, (_, k) => {
     const { source, port } = otherRule(k);
     return `ip saddr ${source} ip daddr 32.0.0.0/4 udp dport ${port} accept`;
   });
+  forwardInKernel(stand, [...others, `ip saddr 16.0.0.0/4 ip daddr 32.0.0.0/4 udp dport ${SERVICE_PORT} accept`]);
+  return { name: "kernel", stand, hasSessions: true, hasProgram: false, stop: () => {} };
+}
+
+/** Routing, and one forward chain as an administrator writes it: what is established passes first, then `rules` in order. */
+export function forwardInKernel({ name, inside, deviceIn, deviceOut }: Stand, rules: readonly string[]): void {
   const ruleset = `table ip filter {
   chain forward {
     type filter hook forward priority 0; policy drop;
     ct state established,related accept
-    ${others.join("\n    ")}
-    ip saddr 16.0.0.0/4 ip daddr 32.0.0.0/4 udp dport ${SERVICE_PORT} accept
+    ${rules.join("\n    ")}
   }
 }`;
-  const file = `/run/${stand.name}.nft`;
+  const file = `/run/${name}.nft`;
   writeFileSync(file, ruleset);
   inNamespace(
     inside,
@@ -164,5 +167,4 @@ ip route add 32.0.0.0/4 via 10.3.0.254
 nft -f ${file}
 sysctl -qw net.netfilter.nf_conntrack_udp_timeout=${IDLE_MILLIS / 1_000} net.netfilter.nf_conntrack_udp_timeout_stream=${IDLE_MILLIS / 1_000}`,
   );
-  return { name: "kernel", stand, hasSessions: true, hasProgram: false, stop: () => {} };
 }

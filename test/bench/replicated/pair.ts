@@ -20,8 +20,8 @@ import { DATAPLANE_NODE_FLAGS } from "../../../firmware/node-flags.ts";
 import { formatPairKeys, PAIR_SECRET_BYTES } from "../../../firmware/pair-keys.ts";
 import { openLive } from "../../../firmware/store/live/open.ts";
 import { inNamespace, OFFLOADS } from "../../lab/topology.ts";
-import { startOn } from "../forwarding/devices.ts";
-import { IN_MAC, OUT_MAC, PEER_MACS, SERVICE_PORT, Stand } from "../forwarding/stand.ts";
+import { forwardInKernel, startOn } from "../forwarding/devices.ts";
+import { IN_MAC, OUT_MAC, SERVICE_PORT, Stand } from "../forwarding/stand.ts";
 
 export type PairName = "twinwall" | "conntrackd";
 
@@ -223,30 +223,8 @@ class ConntrackdPair extends Pair {
   readonly hasProgram = false;
 
   protected async startDevices(): Promise<void> {
-    const { deviceIn, deviceOut } = this.first;
-    const ruleset = `table ip filter {
-  chain forward {
-    type filter hook forward priority 0; policy drop;
-    ct state established,related accept
-    ip saddr 16.0.0.0/4 ip daddr 32.0.0.0/4 meta l4proto { tcp, udp } th dport ${SERVICE_PORT} accept
-  }
-}`;
-    const file = `/run/${this.first.name}.nft`;
-    writeFileSync(file, ruleset);
-    inNamespace(
-      this.first.inside,
-      `ip address add 10.1.0.1/24 dev ${deviceIn}
-ip address add 10.3.0.1/24 dev ${deviceOut}
-sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${deviceIn}.rp_filter=0 net.ipv4.conf.${deviceOut}.rp_filter=0
-sysctl -qw net.ipv4.conf.all.send_redirects=0
-ip neighbour replace 10.1.0.254 lladdr ${PEER_MACS.left} dev ${deviceIn} nud permanent
-ip neighbour replace 10.3.0.254 lladdr ${PEER_MACS.right} dev ${deviceOut} nud permanent
-ip route add 16.0.0.0/4 via 10.1.0.254
-ip route add 32.0.0.0/4 via 10.3.0.254
-nft -f ${file}
-sysctl -qw net.netfilter.nf_conntrack_udp_timeout=${IDLE_MILLIS / 1_000} net.netfilter.nf_conntrack_udp_timeout_stream=${IDLE_MILLIS / 1_000}
-sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_time_wait=${TIME_WAIT_MILLIS / 1_000}`,
-    );
+    forwardInKernel(this.first, [`ip saddr 16.0.0.0/4 ip daddr 32.0.0.0/4 meta l4proto { tcp, udp } th dport ${SERVICE_PORT} accept`]);
+    inNamespace(this.first.inside, `sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_time_wait=${TIME_WAIT_MILLIS / 1_000}`);
     for (const [k, stand] of [this.first, this.second].entries()) {
       const address = SYNC_ADDRESSES[k] as string;
       inNamespace(stand.inside, `ip address add ${address}/24 dev ${SYNC}; ip link set lo up`);
