@@ -5,6 +5,7 @@
 import type { Message } from "./agent.ts";
 import { measureBytes } from "./capacity.ts";
 import { measureForwarding } from "./forwarding/forwarding.ts";
+import { measureAsymmetric } from "./replicated/asymmetric.ts";
 import { measureReplication } from "./replicated/replication.ts";
 import { measureSetup } from "./replicated/setup.ts";
 import type { Outcome } from "./result.ts";
@@ -16,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<Outcome>>>
   capacity: measureBytes,
   setup: measureSetup,
   replication: measureReplication,
+  asymmetric: measureAsymmetric,
   takeover: measureTakeover,
   restart: measureRestart,
 };

@@ -25,6 +25,7 @@ import { describeMachine } from "./machine.ts";
 import { installPeers, missingOf, type PeerPackage } from "./peers.ts";
 import { buildPrograms, PRODUCTS } from "./programs.ts";
 import { endProgress, showProgress } from "./progress.ts";
+import { ASYMMETRIC_PARAGRAPH } from "./replicated/asymmetric.ts";
 import { REPLICATION_PARAGRAPH } from "./replicated/replication.ts";
 import { SETUP_PARAGRAPH } from "./replicated/setup.ts";
 import { type Comparison, type Outcome, shortcomings, table } from "./result.ts";
@@ -59,6 +60,7 @@ const BENCHMARKS: readonly Benchmark[] = [
     stand: { peers: ["conntrackd"] },
     measure: (isQuick) => measureInside("replication", isQuick),
   },
+  { name: "asymmetric", paragraph: ASYMMETRIC_PARAGRAPH, stand: { peers: [] }, measure: (isQuick) => measureInside("asymmetric", isQuick) },
   {
     name: "takeover",
     paragraph: TAKEOVER_PARAGRAPH,

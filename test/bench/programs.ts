@@ -10,7 +10,7 @@ export const PRODUCTS = join(import.meta.dirname, "..", "..", "build", "bench");
 const WARNINGS = ["-Wall", "-Wextra"];
 
 /** Each program with the libraries that it needs beside libc. */
-const LIBRARIES = { generator: [], opener: [], reflector: ["-lbpf"], trial: [], pulse: [] } as const;
+const LIBRARIES = { generator: [], opener: [], reflector: ["-lbpf"], trial: [], pulse: [], latency: [], stream: [] } as const;
 export type ProgramName = keyof typeof LIBRARIES;
 
 /** Compiles whatever this machine has the libraries of, so that no measurement waits for a compiler. */

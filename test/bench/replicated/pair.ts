@@ -101,7 +101,14 @@ export async function startPair(name: PairName, mark: string): Promise<Pair> {
   return pair;
 }
 
-class TwinwallPair extends Pair {
+/** The same, of ours. */
+export async function startTwinwallPair(mark: string): Promise<TwinwallPair> {
+  const pair = new TwinwallPair(mark);
+  await pair.start();
+  return pair;
+}
+
+export class TwinwallPair extends Pair {
   readonly name = "twinwall";
   readonly hasProgram = true;
   private readonly live: Database.Database[] = [];
@@ -190,8 +197,13 @@ class TwinwallPair extends Pair {
     }
   }
 
+  /** Packets that the second device has handed to the first. */
+  handedOff(): number {
+    return this.number(1, "SELECT value FROM counters WHERE name = 'handed-off'");
+  }
+
   /** One number of a unit's tables: 0 the first, 1 the second. */
-  number(unit: number, sql: string, ...values: readonly unknown[]): number {
+  private number(unit: number, sql: string, ...values: readonly unknown[]): number {
     return Number(
       (this.live[unit] as Database.Database)
         .prepare(sql)
