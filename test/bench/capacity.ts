@@ -12,7 +12,7 @@ import { startDevice } from "./forwarding/devices.ts";
 import { establish } from "./forwarding/measure.ts";
 import { Stand } from "./forwarding/stand.ts";
 import { hitAt, type TakeApart } from "./judge.ts";
-import { alone, compare, type Outcome } from "./result.ts";
+import { alone, compare, type Growth, type Outcome } from "./result.ts";
 
 const NAME = "capacity";
 const SIZES = [1_000, 10_000, 100_000, 262_144, 1_048_576];
@@ -34,10 +34,19 @@ export async function measureGrowth(isQuick: boolean, take: TakeApart): Promise<
   const groups = sizes.map((sessions) => `${sessions.toLocaleString("en-US")} sessions`);
   return {
     comparisons: groups.map((group, k) => alone(NAME, `a hit at ${group}: ns`, nanos[k] as number)),
-    charts: [{ name: `${NAME}-hit`, title: "A session hit, cold rows, as sessions grow", unit: "ns", groups, series: [{ name: "Twinwall", values: nanos }] }],
+    charts: [growthOf(sizes, nanos)],
     notes: [],
   };
 }
+
+const growthOf = (steps: readonly number[], values: readonly number[]): Growth => ({
+  name: `${NAME}-hit`,
+  title: "A session hit, cold rows, as sessions grow",
+  unit: "ns of TypeScript",
+  along: "sessions",
+  steps,
+  series: [{ name: "Twinwall", values }],
+});
 
 /** Inside the sandbox: what a session takes, here and in conntrack. */
 export async function measureBytes(isQuick: boolean): Promise<Outcome> {

@@ -8,8 +8,8 @@
 
 import type { Chart } from "./result.ts";
 
-const WIDTH = 800;
-const MARGIN = 16;
+export const WIDTH = 800;
+export const MARGIN = 16;
 const VALUES = 76;
 const BAR = 16;
 const GROUP_GAP = 14;
@@ -18,10 +18,11 @@ const LEGEND_LINE = 20;
 /** Of a character, about, at the two sizes of writing. */
 const LABEL_CHARACTER = 6.4;
 const LEGEND_CHARACTER = 6;
-const COLOURS = ["#2563eb", "#f59e0b", "#10b981", "#a855f7", "#64748b"] as const;
+export const COLOURS = ["#2563eb", "#f59e0b", "#10b981", "#a855f7", "#64748b"] as const;
 
-const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-const show = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3));
+export const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+/** A value as a chart writes it. */
+export const show = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3));
 
 interface Legend {
   readonly svg: string;
@@ -29,7 +30,7 @@ interface Legend {
 }
 
 /** A mark and a name per series, in as many lines as they need. */
-function drawLegend({ series }: Chart): Legend {
+function drawLegend({ series }: Pick<Chart, "series">): Legend {
   let [x, line] = [MARGIN, 0];
   const entries = series.map(({ name }, s) => {
     const width = 34 + name.length * LEGEND_CHARACTER;
@@ -42,14 +43,31 @@ function drawLegend({ series }: Chart): Legend {
   return { svg: entries.join("\n"), lines: line + 1 };
 }
 
+/** Where a chart's own drawing begins, below title and legend. */
+export const topOf = (chart: Pick<Chart, "series">): number => LEGEND_Y + drawLegend(chart).lines * LEGEND_LINE + 8;
+
+/** A document of this height with title, unit and legend around what a chart draws; classes t, v: labels and values; o, n: marks and values that stand out from lines. */
+export function drawPage(chart: Pick<Chart, "title" | "unit" | "series">, height: number, drawing: string): string {
+  const { title, unit } = chart;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(title)}">
+<style>.b{fill:#fff}text{font-family:system-ui,sans-serif;fill:#1f2937}.h{font-size:15px;font-weight:600}.t{font-size:12px}.v{font-size:11px;fill:#4b5563}
+.n{font-weight:600;paint-order:stroke;stroke-width:4px;stroke-linejoin:round}.o,.n{stroke:#fff}
+@media(prefers-color-scheme:dark){.b{fill:#111827}text{fill:#e5e7eb}.v{fill:#9ca3af}.o,.n{stroke:#111827}}</style>
+<rect class="b" width="${WIDTH}" height="${height}" rx="8"/>
+<text x="${MARGIN}" y="24" class="h">${escaped(title)}</text><text x="${WIDTH - MARGIN}" y="24" text-anchor="end" class="v">${escaped(unit)}</text>
+${drawLegend(chart).svg}
+${drawing}
+</svg>
+`;
+}
+
 /** The chart as an SVG document. */
 export function drawChart(chart: Chart): string {
-  const { title, unit, groups, series } = chart;
+  const { groups, series } = chart;
   const most = Math.max(1e-9, ...series.flatMap(({ values }) => values.filter((value) => value !== null)));
   const left = MARGIN + 12 + Math.ceil(Math.max(...groups.map((group) => group.length), 0) * LABEL_CHARACTER);
   const room = WIDTH - left - VALUES;
-  const legend = drawLegend(chart);
-  const top = LEGEND_Y + legend.lines * LEGEND_LINE + 8;
+  const top = topOf(chart);
   const parts: string[] = [];
   let y = top;
   groups.forEach((group, g) => {
@@ -68,14 +86,6 @@ export function drawChart(chart: Chart): string {
     }
     y += GROUP_GAP;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y + 6}" role="img" aria-label="${escaped(title)}">
-<style>.b{fill:#fff}text{font-family:system-ui,sans-serif;fill:#1f2937}.h{font-size:15px;font-weight:600}.t{font-size:12px}.v{font-size:11px;fill:#4b5563}
-@media(prefers-color-scheme:dark){.b{fill:#111827}text{fill:#e5e7eb}.v{fill:#9ca3af}}</style>
-<rect class="b" width="${WIDTH}" height="${y + 6}" rx="8"/>
-<text x="${MARGIN}" y="24" class="h">${escaped(title)}</text><text x="${WIDTH - MARGIN}" y="24" text-anchor="end" class="v">${escaped(unit)}</text>
-${legend.svg}
-<line x1="${left - 1}" y1="${top - 4}" x2="${left - 1}" y2="${y - GROUP_GAP + 4}" stroke="#9ca3af"/>
-${parts.join("\n")}
-</svg>
-`;
+  const axis = `<line x1="${left - 1}" y1="${top - 4}" x2="${left - 1}" y2="${y - GROUP_GAP + 4}" stroke="#9ca3af"/>`;
+  return drawPage(chart, y + 6, [axis, ...parts].join("\n"));
 }

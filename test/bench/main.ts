@@ -20,6 +20,7 @@ import { answer, enlargeConntrack, type Message, raiseSession } from "./agent.ts
 import { CAPACITY_PARAGRAPH, measureGrowth } from "./capacity.ts";
 import { drawChart } from "./chart.ts";
 import { FORWARDING_PARAGRAPH } from "./forwarding/forwarding.ts";
+import { drawGrowth } from "./growth-chart.ts";
 import { JUDGE_MEASUREMENTS, JUDGE_PARAGRAPH, type JudgeFigure, measureJudge, type TakeApart } from "./judge.ts";
 import { describeMachine } from "./machine.ts";
 import { installPeers, missingOf, type PeerPackage } from "./peers.ts";
@@ -130,7 +131,7 @@ async function measureInside(name: string, isQuick: boolean): Promise<Outcome> {
 function writeCharts({ charts }: Outcome): readonly string[] {
   mkdirSync(PRODUCTS, { recursive: true });
   return charts.map((chart) => {
-    writeFileSync(join(PRODUCTS, `${chart.name}.svg`), drawChart(chart));
+    writeFileSync(join(PRODUCTS, `${chart.name}.svg`), "along" in chart ? drawGrowth(chart) : drawChart(chart));
     return `build/bench/${chart.name}.svg`;
   });
 }

@@ -1,5 +1,6 @@
 import { test } from "tap";
 import { drawChart } from "./chart.ts";
+import { drawGrowth } from "./growth-chart.ts";
 import { alone, compare, mustBeWhole, shortcomings, table } from "./result.ts";
 
 const measured = { benchmark: "b", figure: "f", peer: "p", ours: [200, 100, 300], theirs: [400, 400, 300] } as const;
@@ -41,4 +42,21 @@ test("a chart has a bar per value, none for a gap, and escapes what it is told",
   const svg = drawChart({ name: "c", title: "a < b", unit: "ns", groups: ["x", "y"], series });
   t.equal(svg.match(/<title>/g)?.length, 3);
   t.match(svg, /a &#60; b/);
+});
+
+test("a growth has a dot per value, none for a gap; values that lie far apart stand on powers of ten", async (t) => {
+  const growth = { name: "g", title: "a < b", unit: "ns", along: "rules", steps: [1, 100, 10_000] };
+  const near = drawGrowth({ ...growth, series: [{ name: "ours", values: [200, null, 300] }] });
+  t.equal(near.match(/<circle/g)?.length, 2);
+  t.match(near, />0<\/text>/, "the axis begins at 0");
+  const far = drawGrowth({ ...growth, series: [{ name: "theirs", values: [20, 300, 4_000] }] });
+  t.match(far, />10<\/text>.*>100<\/text>.*>1,000<\/text>.*>10,000<\/text>/s);
+  t.notMatch(far, />0<\/text>/);
+});
+
+test("a value that has no room is left to its dot", async (t) => {
+  const series = [4_000, 3_990, 3_980].map((value) => ({ name: String(value), values: [value] }));
+  const svg = drawGrowth({ name: "g", title: "g", unit: "ns", along: "sessions", steps: [1], series });
+  t.equal(svg.match(/<circle/g)?.length, 3);
+  t.equal(svg.match(/class="t n"/g)?.length, 2);
 });

@@ -25,9 +25,21 @@ export interface Chart {
   readonly series: readonly { readonly name: string; readonly values: readonly (number | null)[] }[];
 }
 
+/** How a figure grows with something: a line per device under test. */
+export interface Growth {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  /** What grows, such as sessions, and how many there were: at least 1, each more than the one before. */
+  readonly along: string;
+  readonly steps: readonly number[];
+  /** One value per step, above 0; null leaves a gap. */
+  readonly series: Chart["series"];
+}
+
 export interface Outcome {
   readonly comparisons: readonly Comparison[];
-  readonly charts: readonly Chart[];
+  readonly charts: readonly (Chart | Growth)[];
   /** What people should know beside the table, such as what was too noisy. */
   readonly notes: readonly string[];
 }

@@ -6,7 +6,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { tellProgress } from "../agent.ts";
 import { missingOf } from "../peers.ts";
-import { type Chart, type Comparison, compare, median, type Outcome } from "../result.ts";
+import { type Chart, type Comparison, compare, type Growth, median, type Outcome } from "../result.ts";
 import { DEVICE_TITLES, type Device, type DeviceName, hasPcap, startDevice } from "./devices.ts";
 import {
   type Care,
@@ -249,28 +249,43 @@ class Forwarding {
     });
   }
 
-  private charts(accounting: "all" | "ours"): Chart[] {
-    const names: readonly DeviceName[] = ["twinwall", "kernel", "reflector", "gathering", "pcap"];
-    const value = (figure: number | Cost): number => (typeof figure === "number" ? figure : figure[accounting]);
-    const chart = (name: string, title: string, unit: string, conditions: readonly Condition[], pick: keyof Figures): Chart => ({
+  private charts(accounting: "all" | "ours"): (Chart | Growth)[] {
+    const chart = (name: string, title: string, unit: string, pick: keyof Figures): Chart => ({
       name: `${NAME}-${name}`,
       title,
       unit,
-      groups: conditions.map(keyOf),
-      series: names
-        .map((device) => ({
-          name: DEVICE_TITLES[device],
-          values: conditions.map((condition) => this.figuresOf(condition, device)[pick].map(value)).map((all) => (all.length > 0 ? median(all) : null)),
-        }))
-        .filter(({ values }) => values.some((value) => value !== null)),
+      groups: this.conditions.map(keyOf),
+      series: this.series(this.conditions, (figures) => figures[pick].map((figure) => (typeof figure === "number" ? figure : figure[accounting]))),
     });
-    const withFirst = this.conditions.filter((condition) => this.figuresOf(condition, "twinwall").first.length > 0);
     return [
-      chart("cost", `CPU time per packet at ${COST_RATE.toLocaleString("en-US")}/s, less is better`, "ns, all cores", this.conditions, "cost"),
-      chart("loaded", "CPU time per packet at full load, less is better", "ns, all cores", this.conditions, "loaded"),
-      chart("rate", "Packets forwarded at < 0.1 % loss", "packets/s", this.conditions, "rate"),
-      chart("first-packets", "First packets, which face the rules", "packets/s", withFirst, "first"),
+      chart("cost", `CPU time per packet at ${COST_RATE.toLocaleString("en-US")}/s, less is better`, "ns, all cores", "cost"),
+      chart("loaded", "CPU time per packet at full load, less is better", "ns, all cores", "loaded"),
+      chart("rate", "Packets forwarded at < 0.1 % loss", "packets/s", "rate"),
+      this.growth("sessions", "A packet of an established session, as sessions grow", "CPU ns, all cores", ({ cost }) => cost.map((each) => each[accounting])),
+      this.growth("rules", "A first packet, which faces the rules, as rules grow", `ns, ${FIRST_PACKETS_RATE.toLocaleString("en-US")}/s offered`, ({ first }) =>
+        first.map((rate) => 1e9 / rate),
+      ),
     ];
+  }
+
+  /** Along the conditions that differ from the base in nothing else. */
+  private growth(along: "sessions" | "rules", title: string, unit: string, pick: (figures: Figures) => readonly number[]): Growth {
+    const base = this.conditions[0] as Condition;
+    const conditions = this.conditions.filter((condition) => keyOf({ ...condition, [along]: base[along] }) === keyOf(base)).sort((a, b) => a[along] - b[along]);
+    // Who was measured at one step only, such as node-pcap, does not grow.
+    const series = this.series(conditions, pick).filter(({ values }) => values.every((value) => value !== null));
+    return { name: `${NAME}-${along}`, title, unit, along, steps: conditions.map((condition) => condition[along]), series };
+  }
+
+  /** A median per condition for each device that has any. */
+  private series(conditions: readonly Condition[], pick: (figures: Figures) => readonly number[]): Chart["series"] {
+    const names: readonly DeviceName[] = ["twinwall", "kernel", "reflector", "gathering", "pcap"];
+    return names
+      .map((device) => ({
+        name: DEVICE_TITLES[device],
+        values: conditions.map((condition) => pick(this.figuresOf(condition, device))).map((all) => (all.length > 0 ? median(all) : null)),
+      }))
+      .filter(({ values }) => values.some((value) => value !== null));
   }
 }
 
