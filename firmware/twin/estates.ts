@@ -7,7 +7,8 @@
 //   S has the row, or its end             it shows its own, which is newer
 //   S does not have it                    it takes and adopts it
 //
-// Again each second as long as a walk finds such rows. A sweep to S marks them too (sweep.ts), before S's sweep deletes them here.
+// Again each second as long as a walk finds such rows. A sweep to S marks them too (sweep.ts), and so does
+// the end of S's sweep, before it deletes them here.
 
 import { OWNER_ELSEWHERE } from "../fastpath/partner.ts";
 import { ROW_WORDS, S_OWNER, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";

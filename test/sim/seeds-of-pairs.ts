@@ -330,4 +330,28 @@ export const KEPT_STORIES_OF_PAIRS: readonly KeptStory[] = [
       "4796 ms  crash-lose A2 for 1627 ms, detail 4248128442",
     ],
   ),
+  story(
+    838,
+    "a successor's sweep ended, and deleted what it had never been offered: its peer had heard of the succession in the middle of its own sweep",
+    { everyMillis: 11, downloadBytesMost: 333814 },
+    {
+      pairs: true,
+      mode: "transparent",
+      deployment: "active/active",
+      follow: "both-directions",
+      followPackets: 45,
+      partition: "local",
+      firstPacket: "hold",
+      sessions: 1024,
+      distanceMicros: 1900,
+      twinMtuBytes: 1600,
+      previous: [],
+    },
+    [
+      "1833 ms  crash-rejoin A2 for 70 ms, detail 1108145546",
+      "2113 ms  port-down A2 for 348 ms, detail 4024672502",
+      "2133 ms  mirrored B2 for 809 ms, detail 401676987",
+      "2215 ms  crash-sweep A1 for 686 ms, detail 737754136",
+    ],
+  ),
 ];
