@@ -424,7 +424,8 @@ export class Replicas {
       if (other === -2) return NO_ROOM;
       return this.losesHere(other, d) ? REFUSE : SILENT;
     }
-    sessions.setHalfOpen(row, ((d.i[S_STATE] as number) & FLAG_HALF_OPEN) !== 0);
+    const isOpening = ((sessions.i[at + S_STATE] as number) & 0xff) <= SYN_RECEIVED;
+    sessions.setHalfOpen(row, isOpening && ((d.i[S_STATE] as number) & FLAG_HALF_OPEN) !== 0);
     if (d.i[S_OWNER] === sessions.me) {
       // Our own session, which a crash or an older checkpoint had lost here.
       this.takeAsPast(row);
@@ -454,10 +455,18 @@ export class Replicas {
       this.show(from, other);
       return false;
     }
-    this.yields.remember(other, i[otherAt + S_STATE] as number);
+    if (this.isInherited(i[at + S_OWNER] as number)) this.bequeath(at / ROW_WORDS, other);
+    else this.yields.remember(other, i[otherAt + S_STATE] as number);
     this.counters[C_YIELDED] = (this.counters[C_YIELDED] as number) + 1;
     this.endOwn(other);
     return true;
+  }
+
+  /** What stands against a session of ours is about to be ours, too, as its owner's successor: nobody else will merge the two. */
+  private bequeath(winner: number, loser: number): void {
+    const { i, f } = this.sessions;
+    this.own.i.set(i.subarray(loser * ROW_WORDS, (loser + 1) * ROW_WORDS));
+    mergeRow(i, f, winner, this.own.i, this.own.f, this.own.i[S_STATE] as number);
   }
 
   /**

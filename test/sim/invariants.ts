@@ -259,6 +259,9 @@ export class Invariants {
   /** A row that its owner counts as replicated lies at that peer, this version or a newer one. */
   private acknowledgedIsPresent(unit: SimUnit, rows: ReadonlyMap<SimUnit, readonly SeenRow[]>): void {
     const now = this.picture.world.schedule.nowMicros;
+    // What a unit owned that stands still is its successor's to end and to forget, until it wakes and learns of that (seed 930127).
+    const isSucceeded = [...rows.keys()].some((peer) => ![0, unit.plan.unit].includes(deciderOf(peer, wordOf(unit))));
+    if (isSucceeded && now - unit.stalledUntilMicros < LEARNT_AFTER_MICROS) return;
     for (const [peer, theirs] of rows) {
       if (peer === unit) continue;
       // An owner learns that its peer has lost rows when the two associate again, and nothing while it stands still.

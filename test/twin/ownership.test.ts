@@ -123,6 +123,29 @@ test("what has ended at my successor while I was away is not brought back by wha
   }
 });
 
+test("the half-open session that I offer stands against my successor's own of that flow, and is what that one became", async (t) => {
+  const { wire, a, b } = pair(7);
+  const before = a.sessions.me;
+  wire.cut(a, b);
+  const offered = a.open(1, 2, PORTS, SYN_SENT);
+  b.succession(before, B1);
+  wire.run(10);
+  const again = b.open(1, 2, PORTS, ESTABLISHED);
+  b.sessions.f[((again * ROW_WORDS) >> 1) + S_PACKETS_F64] = 5;
+  wire.connect(a, b);
+  a.succession(before, B1);
+  t.ok(wire.until(5_000, () => proven(a, b)));
+  t.equal(b.live().length, 1);
+  for (const [unit, row] of [
+    [a, offered],
+    [b, b.counterpart(a, offered)],
+  ] as const) {
+    t.equal(unit.kind(row), ESTABLISHED);
+    t.equal(ownerUnit(unit.word(row, S_OWNER)), B1);
+    t.equal(unit.sessions.f[((row * ROW_WORDS) >> 1) + S_PACKETS_F64], 6);
+  }
+});
+
 test("a successor that had to forget ends refuses what is offered, and the sessions are counted as lost", async (t) => {
   const { wire, a, b } = pair(14);
   const rows = Array.from({ length: 200 }, (_, k) => a.open(k + 1, 2));
