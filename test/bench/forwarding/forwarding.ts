@@ -65,7 +65,7 @@ packets meet no rule on either side, so rules are compared by first packets, eac
 of that many shapes cannot put all of them into sets and maps), Twinwall its bit vectors. An overload that two cores cannot offer is left out.`;
 
 const keyOf = ({ bytes, sessions, rules }: Condition): string =>
-  `${bytes} bytes, ${sessions.toLocaleString("en-US")} sessions, ${rules.toLocaleString("en-US")} rules`;
+  `${bytes} bytes, ${sessions.toLocaleString("en-US")} sessions, ${rules === 1 ? "1 rule" : `${rules.toLocaleString("en-US")} rules`}`;
 
 interface Figures {
   /** At the fixed rate, and near the highest that the device forwards. */
@@ -176,7 +176,8 @@ class Forwarding {
     const placements = this.placements.get(device.name) ?? (await this.choosePlacements(device, condition, rate));
     const mine = this.figuresOf(condition, device.name);
     await device.stand.place(placements.cost, device.hasProgram);
-    mine.cost.push(await measureCost(device, condition, rate, care.costMillis));
+    // At another rate it would be another figure.
+    if (!isPcap) mine.cost.push(await measureCost(device, condition, rate, care.costMillis));
     await device.stand.place(placements.rate, device.hasProgram);
     mine.rate.push(forwardedPerSecond(device, condition, care, mine.rate.at(-1)));
     const fullLoad = FULL_LOAD * Math.max(RATE_AT_LEAST, mine.rate.at(-1) as number);
@@ -218,7 +219,7 @@ class Forwarding {
       return peers.flatMap((peer) => {
         const theirs = this.figuresOf(condition, peer);
         // A peer that is missing has one row that says so.
-        if (theirs.cost.length === 0 && condition !== this.conditions[0]) return [];
+        if (theirs.loaded.length === 0 && condition !== this.conditions[0]) return [];
         const common = { benchmark: NAME, peer: DEVICE_TITLES[peer] };
         const floor = isFloored ? FLOORS[peer] : undefined;
         // node-pcap does not reach the fixed rate: beside it, each device is judged near its own limit.
