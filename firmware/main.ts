@@ -16,7 +16,7 @@ import { assertLimits } from "./limits.ts";
 import { loadBoard } from "./manager/board.ts";
 import type { Json } from "./manager/config/document.ts";
 import { loadConfiguration, readText, warningsOf } from "./manager/config/load.ts";
-import { buildPlan, onlyPolicyDiffers } from "./manager/config/plan.ts";
+import { buildPlan, followsInPlace } from "./manager/config/plan.ts";
 import { ConfigurationError, formatProblem, type Problem } from "./manager/config/problems.ts";
 import { modeOf } from "./manager/console/configure/mode.ts";
 import { ConfigureSession } from "./manager/console/configure/session.ts";
@@ -210,7 +210,7 @@ async function run(given: Arguments, board: Board, places: Places): Promise<void
     if (peersOfPlan(plan) !== peersOfPlan(running))
       log.note("warning", "peers-changed", "The units that this one talks to have changed: that takes effect when its manager is started again.");
     writeDurably(places.planFile, text);
-    if (onlyPolicyDiffers(plan, running)) void manager?.repolicy(plan.revision, plan.sessions);
+    if (followsInPlace(plan, running)) void manager?.repolicy(plan.revision, plan.sessions);
     else void manager?.replan(plan.revision, plan.sessions);
     running = plan;
   };

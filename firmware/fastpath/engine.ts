@@ -94,7 +94,6 @@ const C_FOR_PEER = counterRow("emitted-for-peer");
 const PORT_WORDS = PORT_TABLE.strideWords;
 const PORT_STATE = word(PORT_TABLE, "state");
 const PORT_COUNTERS_F64 = word(PORT_TABLE, "receivedPackets") >> 1;
-const PATH_EPOCH = headerWord("pathEpoch");
 const EVENT_PORT = [eventKind("port-down"), eventKind("port-up"), eventKind("port-gone")] as const;
 /** Rows that one breath looks at for expiry: a batch of new sessions can end (one look) and be freed (another) in a breath. */
 const EXPIRY_BUDGET = 2 * BATCH;
@@ -180,7 +179,7 @@ export class Engine implements Admission, Emitter, Releaser {
     this.neighbours.listener = this.forwarder;
     this.judge = new Judge(plan, packets.view, tables, sessions, this.policy, this.routes, this.zones, parts.partner, parts.events);
     this.firsts = new FirstPackets(sessions);
-    this.review = new Review(sessions, this.policy, this.judge, plan.reviewSessions);
+    this.review = new Review(sessions, this.policy, this.judge, this.routes, plan.reviewSessions);
     const { transparent, judge, replies, partner } = this;
     this.datagrams = new Datagrams({ transparent, checksums: plan.checks.checksums, memory: packets, sessions, judge, partner, replies, emitter: this });
     tables.header.i[headerWord("revision")] = plan.revision;
@@ -220,9 +219,11 @@ export class Engine implements Admission, Emitter, Releaser {
     for (let number = 0; number < this.ports.length; number++) this.ports[number]?.flush();
   }
 
-  /** Another policy is in force from the next packet on; sessions that live are judged anew, some in each tick. */
+  /** Another policy, and other routes, are in force from the next packet on; sessions that live are judged anew, some in each tick. */
   usePolicy(image: PolicyImage): void {
     this.policy.use(image.policy);
+    this.routes.use(image.routes);
+    this.neighbours.movePaths();
     this.judge.follow(image.policy.revision, image.idleMillis, image.halfOpenPerDestination);
     this.tables.rules.i.fill(0);
     this.tables.header.i[headerWord("revision")] = image.policy.revision;
@@ -563,7 +564,7 @@ export class Engine implements Admission, Emitter, Releaser {
     const i = this.tables.ports.i;
     if (i[row + PORT_STATE] !== port.state) {
       i[row + PORT_STATE] = port.state;
-      this.tables.header.i[PATH_EPOCH] = ((this.tables.header.i[PATH_EPOCH] as number) % 0xffffff) + 1;
+      this.neighbours.movePaths();
       this.events.note(EVENT_PORT[port.state] as number, this.nowMicros, 0, number, 0);
       if (port.state === PORT_UP && this.partner.mayForward) this.announcer.announce(number);
     }

@@ -10,7 +10,7 @@ import type { Outlet } from "./outlet.ts";
 import { P_DESTINATION, P_FLAGS, P_FOUND, P_INGRESS, P_IP_BYTES, P_L3, P_LENGTH, P_OFFSET, P_PORT, PACKET_IPV6 } from "./packets.ts";
 import type { Replies } from "./replies.ts";
 import type { Routes } from "./routes.ts";
-import { KEY_STRIDE, ROW_WORDS, S_HOP_MAC, S_HOP_MAC_REST, S_PATH, type SessionTable } from "./sessions.ts";
+import { KEY_STRIDE, ORIGINATOR, ROW_WORDS, S_FLOW, S_HOP_MAC, S_HOP_MAC_REST, S_PATH, type SessionTable } from "./sessions.ts";
 import { DROP, drop, FORWARD, HELD } from "./verdicts.ts";
 import type { Zones } from "./zones.ts";
 
@@ -19,6 +19,7 @@ export const CANNOT_EMIT = -1;
 
 const EGRESS_DOWN = DROP | (drop("egress-down") << 8);
 const NO_ROUTE = DROP | (drop("no-route") << 8);
+const NOT_PERMITTED = DROP | (drop("policy-deny") << 8);
 const TTL_EXCEEDED = DROP | (drop("ttl-exceeded") << 8);
 const TOO_BIG = DROP | (drop("too-big") << 8);
 const NO_NEIGHBOUR = DROP | (drop("no-neighbour") << 8);
@@ -96,6 +97,7 @@ export class Forwarder implements NeighbourListener {
     const route = this.routes.find(words, at + P_DESTINATION);
     if (route < 0) return foreign ? CANNOT_EMIT : NO_ROUTE;
     const entry = this.routes.entry[route] as number;
+    if (found >= 0 && (found & 1) === ORIGINATOR && !this.leadsAsPermitted(found >>> 1, entry)) return NOT_PERMITTED;
     const onLink = this.routes.isOnLink(route);
     const hop = onLink ? words : this.routes.hop;
     const hopAt = onLink ? at + P_DESTINATION : route * 4;
@@ -122,6 +124,12 @@ export class Forwarder implements NeighbourListener {
       this.sessions.i[row + S_PATH] = entry | ((this.header[PATH_EPOCH] as number) << 8);
     }
     return this.send(entry, mac, rest);
+  }
+
+  /** False when a route has changed, and leads the session into another zone than the one that a rule has permitted. Review ends such a session. */
+  private leadsAsPermitted(session: number, entry: number): boolean {
+    const permitted = ((this.sessions.i[session * ROW_WORDS + S_FLOW + KEY_STRIDE] as number) >>> 8) & 0xff;
+    return this.zones.zone[entry] === permitted;
   }
 
   /** TTL, MTU, and the Ethernet header but for the destination. Sets `offset` and `length`. */

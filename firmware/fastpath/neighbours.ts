@@ -495,7 +495,8 @@ export class Neighbours {
     return ((this.rows[row * STRIDE + N_STATE] as number) >>> ENTRY_SHIFT) & 0xff;
   }
 
-  private movePaths(): void {
+  /** Every session's path is looked up anew: a neighbour, a port or a route is another. */
+  movePaths(): void {
     this.header[PATH_EPOCH] = ((this.header[PATH_EPOCH] as number) % PATH_EPOCHS) + 1;
   }
 }

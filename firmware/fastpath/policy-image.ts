@@ -1,19 +1,21 @@
 // A compiled policy as words in a file: one process compiles it, and the dataplane reads it, some of it in each breath, and switches to it
-// between two packets. It holds all that a change of policy or timeouts changes.
+// between two packets. It holds all that a change of policy, timeouts or static routes changes.
 //
 //   words:  magic │ version │ words in all │ revision │ blocks │ zone classes │ half-open │ review │ idle times … │ array lengths … │ arrays …
 
 import { IDLE_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import { type CompiledPolicy, Policy } from "./policy.ts";
+import { ROUTE_ARRAYS, Routes } from "./routes.ts";
 
 /** Idle times in the order of an image. */
 export const IDLE_NAMES = Object.keys(IDLE_MILLIS) as (keyof typeof IDLE_MILLIS)[];
 
 /** "TWPI", and what changes with the layout of a compiled policy. */
 const MAGIC = 0x54575049;
-const VERSION = 1;
-const ARRAYS = 22;
+const VERSION = 2;
+const POLICY_ARRAYS = 22;
+const ARRAYS = POLICY_ARRAYS + ROUTE_ARRAYS;
 const FIXED_WORDS = 8;
 const LENGTHS = FIXED_WORDS + IDLE_NAMES.length;
 const HEADER_WORDS = LENGTHS + ARRAYS;
@@ -22,6 +24,8 @@ export const POLICY_HEADER_BYTES = HEADER_WORDS * 4;
 
 export interface PolicyImage {
   readonly policy: CompiledPolicy;
+  /** For `Routes.use`. */
+  readonly routes: readonly Int32Array[];
   /** By IDLE_NAMES. */
   readonly idleMillis: Int32Array;
   readonly halfOpenPerDestination: number;
@@ -30,8 +34,9 @@ export interface PolicyImage {
 
 /** Compiles what of a plan can change while the dataplane runs. */
 export function writePolicyImage(plan: Plan): Int32Array<ArrayBuffer> {
-  const { revision, blockCount, zoneClassCount, arrays } = new Policy(plan.rules, plan.revision).compiled();
-  if (arrays.length !== ARRAYS) throw new Error(`a policy has ${arrays.length} arrays, and its image ${ARRAYS}`);
+  const { revision, blockCount, zoneClassCount, arrays: policy } = new Policy(plan.rules, plan.revision).compiled();
+  const arrays = [...policy, ...new Routes(plan).compiled()];
+  if (arrays.length !== ARRAYS) throw new Error(`a policy and its routes have ${arrays.length} arrays, and their image ${ARRAYS}`);
   const total = arrays.reduce((words, array) => words + array.length, HEADER_WORDS);
   const words = new Int32Array(total);
   words.set([MAGIC, VERSION, total, revision, blockCount, zoneClassCount, plan.halfOpenPerDestination, plan.reviewSessions ? 1 : 0]);
@@ -57,6 +62,16 @@ export function readPolicyImage(words: Int32Array): PolicyImage | undefined {
     at += length;
   }
   if (at !== words.length) return undefined;
-  const policy = { revision: words[3] as number, blockCount: words[4] as number, zoneClassCount: words[5] as number, arrays };
-  return { policy, idleMillis: words.subarray(FIXED_WORDS, LENGTHS), halfOpenPerDestination: words[6] as number, reviewSessions: words[7] === 1 };
+  return {
+    policy: {
+      revision: words[3] as number,
+      blockCount: words[4] as number,
+      zoneClassCount: words[5] as number,
+      arrays: arrays.slice(0, POLICY_ARRAYS),
+    },
+    routes: arrays.slice(POLICY_ARRAYS),
+    idleMillis: words.subarray(FIXED_WORDS, LENGTHS),
+    halfOpenPerDestination: words[6] as number,
+    reviewSessions: words[7] === 1,
+  };
 }

@@ -7,6 +7,7 @@
 import { REVIEW_DECISIONS, REVIEW_ROWS, REVIEW_ROWS_LATER } from "../limits.ts";
 import type { Judge } from "./judge.ts";
 import { ACTION_MASK, ACTION_PERMIT, type Policy, RULE_SHIFT } from "./policy.ts";
+import type { Routes } from "./routes.ts";
 import { KEY_STRIDE, ROW_WORDS, S_FLOW, S_KEY, S_OWNER, S_REVISION, S_RULE, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "./sessions.ts";
 import { ICMP_QUERY } from "./track/icmp.ts";
 
@@ -16,15 +17,17 @@ export class Review {
   private readonly sessions: SessionTable;
   private readonly policy: Policy;
   private readonly judge: Judge;
+  private readonly routes: Routes;
   private isOn: boolean;
   private cursor = 0;
   /** Rows of the pass that have yet to be looked at. */
   private left = 0;
 
-  constructor(sessions: SessionTable, policy: Policy, judge: Judge, isOn: boolean) {
+  constructor(sessions: SessionTable, policy: Policy, judge: Judge, routes: Routes, isOn: boolean) {
     this.sessions = sessions;
     this.policy = policy;
     this.judge = judge;
+    this.routes = routes;
     this.isOn = isOn;
     this.left = sessions.capacity;
   }
@@ -60,6 +63,12 @@ export class Review {
     const i = this.sessions.i;
     const fromZone = ((i[row + S_FLOW] as number) >>> 8) & 0xff;
     const toZone = ((i[row + S_FLOW + KEY_STRIDE] as number) >>> 8) & 0xff;
+    // Its destination lies in another zone now: its next packet opens another session, or does not.
+    const route = this.routes.routed ? this.routes.find(i, row + S_KEY + 4) : -1;
+    if (route >= 0 && this.routes.zone[route] !== toZone) {
+      this.judge.end(session);
+      return;
+    }
     const question = state === ICMP_QUERY ? (i[row + S_STATE] as number) >>> QUESTION_SHIFT : 0;
     const decision = this.policy.decideTuple(i, row + S_KEY, fromZone, toZone, question);
     if ((decision & ACTION_MASK) !== ACTION_PERMIT) {

@@ -11,20 +11,22 @@ interface Candidate {
   readonly nextHop: readonly number[];
 }
 
+/** Of a compiled table of routes. */
+export const ROUTE_ARRAYS = 6;
 const ON_LINK = new Array<number>(16).fill(0);
 
 export class Routes {
   /** By route: index into the plan's zones, zone number, next hop (four words in packet order; all 0 = the destination is on the link). */
-  readonly entry: Int32Array;
-  readonly zone: Int32Array;
-  readonly hop: Int32Array;
+  entry: Int32Array;
+  zone: Int32Array;
+  hop: Int32Array;
   readonly stations: Stations;
   /** False in transparent mode, which has neither routes nor addresses. */
   readonly routed: boolean;
   /** OWN_* of the address that `isOwn` found last. */
   ownKind = OWN_NONE;
   private readonly intervals: AddressIntervals;
-  private readonly byInterval: Int32Array;
+  private byInterval: Int32Array;
 
   /** Link-local networks lie on every port: they are no routes. Throws when a static route's zone is not in the plan. */
   constructor(plan: Plan, stations: Stations = new Stations(plan)) {
@@ -39,6 +41,22 @@ export class Routes {
     // Longer prefixes overwrite shorter ones; of equals the first wins, and connected networks come first.
     const order = candidates.map((_, k) => k).sort((a, b) => bitsOf(candidates, a) - bitsOf(candidates, b) || b - a);
     for (const route of order) this.byInterval.fill(route, ...this.intervals.rangeOf((candidates[route] as Candidate).prefix));
+  }
+
+  /** What it worked out, ROUTE_ARRAYS of them; the same arrays, not copies. */
+  compiled(): readonly Int32Array[] {
+    const { entry, zone, hop, byInterval, intervals } = this;
+    return [entry, zone, hop, byInterval, intervals.v4Starts, intervals.v6Starts];
+  }
+
+  /** Finds other routes from now on, as they were compiled elsewhere for the same zones. The arrays are kept. Paths that were found by the old ones are the caller's to forget. */
+  use(arrays: readonly Int32Array[]): void {
+    const [entry, zone, hop, byInterval, v4Starts, v6Starts] = arrays as [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array];
+    this.entry = entry;
+    this.zone = zone;
+    this.hop = hop;
+    this.byInterval = byInterval;
+    this.intervals.use(v4Starts, v6Starts);
   }
 
   /** True when the route's destinations are neighbours themselves. */

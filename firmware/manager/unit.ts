@@ -168,7 +168,7 @@ export class UnitManager {
   }
 
   /**
-   * The plan's policy or timeouts are others, and nothing else: the running dataplane switches to them between two packets. Should it not,
+   * The plan's policy, timeouts or routes are others, and nothing else: the running dataplane switches to them between two packets. Should it not,
    * it is replaced. `revision`: of the plan.
    */
   repolicy(revision: number, sessions: number): Promise<void> {
@@ -186,7 +186,7 @@ export class UnitManager {
         return;
       }
       const millis = machine.nowMillis() - since;
-      log.note("notice", "policy-switched", `The policy of revision ${revision} decides from now on (after ${millis} ms); no packet waited for it.`, {
+      log.note("notice", "policy-switched", `Revision ${revision} decides from now on (after ${millis} ms); no packet waited for it.`, {
         millis,
       });
     });

@@ -7,11 +7,12 @@ import { putCommand } from "../../firmware/fastpath/memory/commands.ts";
 import { COMMAND_POLICY } from "../../firmware/fastpath/memory/tables.ts";
 import { Policy } from "../../firmware/fastpath/policy.ts";
 import { readPolicyImage, writePolicyImage } from "../../firmware/fastpath/policy-image.ts";
+import { Routes } from "../../firmware/fastpath/routes.ts";
 import { ROW_WORDS, S_REVISION, S_RULE } from "../../firmware/fastpath/sessions.ts";
 import { POLICY_SLICE_BYTES, REVIEW_DECISIONS } from "../../firmware/limits.ts";
-import type { Plan, PlannedRule } from "../../firmware/plan.ts";
-import { plan, prefix, rule } from "./craft.ts";
-import { ONE, Rig, THREE } from "./rig.ts";
+import type { Plan, PlannedRoute, PlannedRule } from "../../firmware/plan.ts";
+import { address, plan, prefix, rule, words } from "./craft.ts";
+import { arpRequest, ONE, Rig, THREE } from "./rig.ts";
 
 const web = (number: number, action: PlannedRule["action"], port = 80): PlannedRule =>
   rule(number, { services: [{ protocol: 6, ports: [port, port], codes: [0, 255] }], action });
@@ -42,7 +43,7 @@ test("an image decides as the policy that it was made of", async (t) => {
     }),
     { maxLength: 80 },
   );
-  const words = new Int32Array(16);
+  const tuple = new Int32Array(16);
   fc.assert(
     fc.property(rules, rules, (one, two) => {
       const built = (list: typeof one): PlannedRule[] =>
@@ -62,7 +63,7 @@ test("an image decides as the policy that it was made of", async (t) => {
       switched.use(image.policy);
       for (let port = 0; port < 12; port++) {
         for (const last of [11, 12]) {
-          words.set([
+          tuple.set([
             0,
             0,
             0xffff0000 | 0,
@@ -74,7 +75,7 @@ test("an image decides as the policy that it was made of", async (t) => {
             (port << 24) | 0x3930,
             6 | (1 << 8),
           ]);
-          if (switched.decideTuple(words, 0, 1, 3, 0) !== expected.decideTuple(words, 0, 1, 3, 0)) return false;
+          if (switched.decideTuple(tuple, 0, 1, 3, 0) !== expected.decideTuple(tuple, 0, 1, 3, 0)) return false;
         }
       }
       return switched.revision === 7 && two.every(({ log }, k) => switched.logs(k + 1) === log);
@@ -122,6 +123,85 @@ test("timeouts are in the image too", async (t) => {
   rig.fromOne({ protocol: 6, flags: 0x02, destinationPort: 81 });
   rig.pass(2_000);
   t.same(rig.states(), ["syn-sent"], "the older one has the idle time that it was given");
+});
+
+/** Networks behind a host: what lies there, the host, its zone. */
+const via = (network: string, nextHop: string, zone: number): PlannedRoute => ({ prefix: prefix(network), nextHop: address(nextHop), zone });
+const FAR = "192.0.2.9";
+
+test("an image finds routes as the plan that it was made of", async (t) => {
+  const networks = ["0.0.0.0/0", "192.0.2.0/24", "192.0.2.8/29", "192.0.0.0/8", "::/0", "2001:db8:9::/48", "2001:db8:9:1::/64"];
+  const hops = ["10.1.0.1", "10.3.0.1", "2001:db8:3::1", "10.3.0.2"];
+  const tables = fc.array(fc.tuple(fc.constantFrom(...networks), fc.constantFrom(...hops), fc.constantFrom(1, 3)), { maxLength: 12 });
+  const destinations = [FAR, "192.0.2.1", "198.51.100.1", "10.1.0.7", "10.3.0.9", "2001:db8:9::1", "2001:db8:9:1::1", "2001:db8:3::9", "2001:db9::1"];
+  fc.assert(
+    fc.property(tables, tables, (one, two) => {
+      const expected = new Routes(plan({ routes: two.map(([network, hop, zone]) => via(network, hop, zone)) }));
+      const switched = new Routes(plan({ routes: one.map(([network, hop, zone]) => via(network, hop, zone)) }));
+      const image = readPolicyImage(writePolicyImage(plan({ routes: two.map(([network, hop, zone]) => via(network, hop, zone)) })));
+      if (image === undefined) return false;
+      switched.use(image.routes);
+      return destinations.every((text) => {
+        const found = switched.find(words(text), 0);
+        if (found !== expected.find(words(text), 0)) return false;
+        const hopOf = (routes: Routes): string => routes.hop.subarray(found * 4, found * 4 + 4).join();
+        return (
+          found < 0 || (switched.entry[found] === expected.entry[found] && switched.zone[found] === expected.zone[found] && hopOf(switched) === hopOf(expected))
+        );
+      });
+    }),
+    { numRuns: 300 },
+  );
+  t.pass();
+});
+
+/** A rig with a session from ONE to a network behind THREE. */
+function withFarSession(): Rig {
+  const rig = new Rig({ rules: [rule(1)], routes: [via("192.0.2.0/24", THREE.v4, 3)] });
+  rig.meetHosts();
+  rig.fromOne({ protocol: 17, destination: FAR, destinationPort: 53 });
+  rig.fromOne({ protocol: 17, destination: FAR, destinationPort: 53 });
+  rig.frames(1);
+  return rig;
+}
+
+test("a live session takes another route from the first packet after the switch", async (t) => {
+  const rig = withFarSession();
+  offer(rig, { routes: [via("192.0.2.0/24", "10.3.0.34", 3)], revision: 2 });
+  while (rig.header("revision") !== 2) rig.breathe();
+  rig.put(1, arpRequest("02:00:00:00:00:34", "10.3.0.34", "10.3.0.254", 30));
+  rig.frames(1);
+  rig.fromOne({ protocol: 17, destination: FAR, destinationPort: 53 });
+  t.same(
+    rig.seen(1).map(({ frame }) => Buffer.from(frame.subarray(0, 6)).toString("hex")),
+    ["020000000034"],
+  );
+  t.equal(rig.states().length, 1);
+  offer(rig, { routes: [], revision: 3 });
+  while (rig.header("revision") !== 3) rig.breathe();
+  rig.fromOne({ protocol: 17, destination: FAR, destinationPort: 53 });
+  t.equal(rig.drops()["no-route"], 1);
+  rig.pass(100, 5);
+  t.equal(rig.states().length, 1, "it lives on, and goes on when there is a route again");
+  offer(rig, { routes: [via("192.0.2.0/24", THREE.v4, 3)], revision: 4 });
+  while (rig.header("revision") !== 4) rig.breathe();
+  rig.fromOne({ protocol: 17, destination: FAR, destinationPort: 53 });
+  t.equal(rig.seen(1).length, 1);
+});
+
+test("a route into another zone takes no session there that a rule has not permitted, and review ends it", async (t) => {
+  for (const reviewSessions of [true, false]) {
+    const rig = withFarSession();
+    offer(rig, { rules: [rule(1, { toZones: [3] })], routes: [via("192.0.2.0/24", "10.1.0.12", 1)], revision: 2, reviewSessions });
+    while (rig.header("revision") !== 2) rig.breathe();
+    rig.put(0, arpRequest("02:00:00:00:00:12", "10.1.0.12", "10.1.0.254"));
+    rig.frames(0);
+    rig.fromOne({ protocol: 17, destination: FAR, destinationPort: 53 });
+    t.same([rig.seen(0).length, rig.seen(1).length], [0, 0]);
+    rig.pass(100, 5);
+    t.equal(rig.states().length, reviewSessions ? 0 : 1);
+    t.equal(rig.lost, 0);
+  }
 });
 
 test("a large policy comes in slices, and is in force when the last has come", async (t) => {

@@ -5,7 +5,7 @@ import { test } from "tap";
 import { board as lab } from "../../board/lab.ts";
 import { formatAddress, formatPrefix } from "../../firmware/manager/config/addresses.ts";
 import { loadConfiguration, parseConfiguration } from "../../firmware/manager/config/load.ts";
-import { buildPlan } from "../../firmware/manager/config/plan.ts";
+import { buildPlan, followsInPlace } from "../../firmware/manager/config/plan.ts";
 import type { Plan } from "../../firmware/plan.ts";
 
 const EXAMPLE = new URL("../../firmware/manager/config/example.json", import.meta.url).pathname;
@@ -166,5 +166,19 @@ test("objects become what they stand for, with the groups in groups, each once",
   t.same(
     plan.rules[0]?.services.map((service) => service.ports[0]),
     [25, 465],
+  );
+});
+
+test("rules, timeouts and routes are followed in place; zones, addresses and ports need another dataplane", async (t) => {
+  const before = planOf("A1");
+  const inPlace: ((configuration: Loose) => void)[] = [(configuration) => configuration.policy.pop(), (configuration) => configuration.routes.pop()];
+  for (const change of inPlace) t.ok(followsInPlace(planOf("A1", change), before));
+  t.notOk(
+    followsInPlace(
+      planOf("A1", (configuration) => {
+        configuration.zones[0].sites.A.addresses[0] = "10.1.0.9/24";
+      }),
+      before,
+    ),
   );
 });

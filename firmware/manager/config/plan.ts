@@ -92,13 +92,14 @@ export function agreementHash(configuration: Configuration): string {
 }
 
 /** True when one plan can follow the other without another dataplane: what differs is in a policy image. */
-export function onlyPolicyDiffers(one: Plan, other: Plan): boolean {
+export function followsInPlace(one: Plan, other: Plan): boolean {
   const rest = ({
     rules: _rules,
     revision: _revision,
     idleMillis: _idle,
     halfOpenPerDestination: _halfOpen,
     reviewSessions: _reviews,
+    routes: _routes,
     ...kept
   }: Plan): string => JSON.stringify(kept);
   return rest(one) === rest(other);
