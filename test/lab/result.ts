@@ -69,6 +69,10 @@ export const PAIR_NAMES = [
   "unit-returns-upstream",
   "unit-returns-passive",
   "unit-returns-transparent",
+  "commit-blocks-gateway",
+  "commit-reverts-gateway",
+  "commit-refused-gateway",
+  "commit-conflict-gateway",
 ] as const;
 export type PairName = (typeof PAIR_NAMES)[number];
 

@@ -4,6 +4,7 @@ import type { Lab } from "../lab.ts";
 import type { Measured } from "../measured.ts";
 import type { AnyName } from "../result.ts";
 import type { Scenario } from "../scenarios.ts";
+import { bothCommit, commitBlocks, confirmReverts, oneRefuses } from "./commits.ts";
 import { CROWD_HEARTBEAT_MILLIS, CROWD_TABLE, crowdActiveKilled } from "./crowd.ts";
 import { BETWEEN_ROUTERS, DEPLOYMENTS, type Deployment, GATEWAY, PASSIVE, WIRES } from "./deployments.ts";
 import { activeKilled, ingressKilled, siteKilled, unitReturns } from "./killed.ts";
@@ -44,6 +45,10 @@ export const PAIRS: readonly Scenario[] = [
   ...inEach("vm-moves", "A virtual machine moves to the other site in mid-transfer", [GATEWAY, PASSIVE], machineMoves),
   ...inEach("site-drained", "Site A is drained and resumed by an operator's orders", DEPLOYMENTS, siteDrained),
   ...inEach("unit-returns", "A killed unit returns empty, is given everything under traffic, and takes over as ordered", DEPLOYMENTS, unitReturns),
+  ...inEach("commit-blocks", "A rule that is denied at A1 blocks at both sites within one commit", [GATEWAY], commitBlocks),
+  ...inEach("commit-reverts", "What is not confirmed is left again by all four, with every twin link cut", [GATEWAY], confirmReverts),
+  ...inEach("commit-refused", "A unit that has lost a port refuses a commit, and nothing changes anywhere", [GATEWAY], oneRefuses),
+  ...inEach("commit-conflict", "Both sites commit while apart; the conflict shows, and is settled with both edits", [GATEWAY], bothCommit),
 ];
 
 /** The fourth list: `npm start -- crowd`. */

@@ -1,48 +1,20 @@
 // One configuration, changed while packets flow: a commit at A1 is in force at B1 with the next packet, a transfer that it permits does not
 // notice, one that it forbids ends; and what nobody confirms is left again on both units, though the link between them is cut.
 
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { exchangeWith, startDownload } from "../hosts.ts";
 import type { Lab } from "../lab.ts";
 import { type Measured, must } from "../measured.ts";
 import { SERVICE3 } from "../picture.ts";
 import { setTwinLink } from "../topology.ts";
-import type { Unit } from "../unit.ts";
+import { configure, hasConflict, revisionOf, revisionSaid, untilAllAt, untilAllTakeIt } from "../typed.ts";
 
-const CONSOLE = join(import.meta.dirname, "..", "..", "..", "firmware", "manager", "console", "cli.ts");
 const MEBIBYTE = 1 << 20;
 /** Bytes per second: it lasts longer than everything that happens to it. */
 const RATE = MEBIBYTE;
-const CHANNEL_MILLIS = 20_000;
 const COMMIT_MILLIS = 5_000;
 const CONFIRM_MILLIS = 60_000;
 const SPARE_MILLIS = 10_000;
-
-/** Types lines at a unit; throws with what it said when one of them is refused. */
-function configure(unit: Unit, ...lines: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [CONSOLE, "--unit", unit.name, "configure"], {
-    input: `${lines.join("\n")}\n`,
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(`${unit.name} refused: ${stderr}`);
-  return stdout.trimEnd();
-}
-
-const revisionOf = (unit: Unit): number => unit.number("SELECT revision FROM live_header");
-
-/** Managers find each other some seconds after the dataplanes have; a commit before that is one unit's alone. */
-async function untilBothTakeIt(lab: Lab): Promise<void> {
-  const until = performance.now() + CHANNEL_MILLIS;
-  for (let k = 1; ; k++) {
-    const said = configure(lab.units.A1, "set policy ping log true", `commit trial ${k}`);
-    if (said.includes("B1: in force")) return;
-    must(performance.now() < until, `the managers did not find each other in ${CHANNEL_MILLIS / 1_000} s: ${said}`);
-    await pause(500);
-    configure(lab.units.A1, "delete policy ping log", "commit");
-  }
-}
 
 async function echoes(): Promise<number> {
   return (await exchangeWith("service1", "tcp", SERVICE3.address4, { count: 20, concurrency: 4 })).succeeded;
@@ -50,7 +22,7 @@ async function echoes(): Promise<number> {
 
 export async function commitPolicy(lab: Lab): Promise<Measured> {
   const { A1, B1 } = lab.units;
-  await untilBothTakeIt(lab);
+  await untilAllTakeIt(lab);
   must((await echoes()) === 20, "not every connection to the echo service succeeded before the commit");
   const transfer = startDownload("service1", SERVICE3.address4, { rate: RATE });
   await transfer.reached(MEBIBYTE);
@@ -58,8 +30,8 @@ export async function commitPolicy(lab: Lab): Promise<Measured> {
   const before = performance.now();
   const said = configure(A1, "set policy echo action deny", "commit no echo");
   lab.say(said.replaceAll("\n", "; "));
-  const revision = Number(/^Revision (\d+)/.exec(said)?.[1]);
-  for (const unit of [A1, B1]) await unit.until(`at revision ${revision}`, `SELECT revision = ${revision} FROM live_header`, COMMIT_MILLIS);
+  const revision = revisionSaid(said);
+  await untilAllAt(lab, revision);
   const effectMillis = Math.round(performance.now() - before);
   must((await echoes()) === 0, "the echo service was reached after it was denied");
   const now = [A1, B1].map((unit) => unit.number("SELECT starts FROM live_header"));
@@ -76,7 +48,7 @@ export async function commitPolicy(lab: Lab): Promise<Measured> {
 
 export async function commitConfirm(lab: Lab): Promise<Measured> {
   const { A1, B1 } = lab.units;
-  await untilBothTakeIt(lab);
+  await untilAllTakeIt(lab);
   lab.say(configure(A1, "set policy echo action deny", "commit-confirm 1 trial").replaceAll("\n", "; "));
   const denied = performance.now();
   await pause(2_000);
@@ -92,7 +64,7 @@ export async function commitConfirm(lab: Lab): Promise<Measured> {
   await pause(SPARE_MILLIS);
   must(revisionOf(A1) === revisionOf(B1), `A1 is at revision ${revisionOf(A1)}, B1 at ${revisionOf(B1)}`);
   const said = configure(A1, "history");
-  must(!configure(B1, "compare").includes("conflict"), "there is a conflict after healing");
+  must(!hasConflict(B1), "there is a conflict after healing");
   must(said.includes("was not confirmed"), `the history does not say it: ${said}`);
   must((await echoes()) === 20, "not every connection to the echo service succeeds again");
   return { detail: `with the link cut, both went back by themselves after ${seconds} s, to the same revision` };
