@@ -101,7 +101,7 @@ export class Exchange implements RecordReceiver {
     this.sweeps = new Sweeps(sessions, this.journal, this.replicas, parts.roles, this.pace, channel, events, tables, parts.draw);
     this.replication = new Replication(sessions, this.journal, this.replicas, this.sweeps, this.pace, channel, events, tables);
     this.proof = new Proof(sessions, this.journal, this.sweeps, channel, events, tables);
-    this.rejoin = new Rejoin(sessions, this.journal, this.sweeps, this.proof, this.pace, channel, parts.roles, parts.draw);
+    this.rejoin = new Rejoin(sessions, this.journal, this.replicas, this.sweeps, this.proof, this.pace, channel, parts.roles, parts.draw);
     this.ownership = new Ownership(sessions, parts.roles, events, tables);
     this.estates = new Estates(sessions, this.journal, parts.roles);
     this.stations = new Stations(channel, parts.mates);

@@ -6,7 +6,9 @@
 //              ◄───────────── CAUGHT_UP n, when all of these are acknowledged
 //
 // The rejoiner's own sweep does not end before that: its end would delete at the peer what the peer has yet to return.
-// How long a rejoiner waits at the most is roles.ts' business; here nothing waits.
+// How long a rejoiner waits at the most is roles.ts' business; here nothing waits. One that has lost rows goes on asking peers that it
+// could not reach in that time, when it meets them: they may hold what it lost. It takes that back as long as it has forgotten no end of
+// a session (replicas.ts): it could be one that has ended here since.
 
 import { ROW_WORDS, S_OWNER, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
 import { DIGEST_BUCKETS, UNITS } from "../limits.ts";
@@ -16,6 +18,7 @@ import type { Journal } from "./journal.ts";
 import type { Pace } from "./pace.ts";
 import type { Pending } from "./pending.ts";
 import { hasBit, type Proof } from "./proof.ts";
+import type { Replicas } from "./replicas.ts";
 import { BUCKET_WORDS, type Sweeps } from "./sweep.ts";
 
 const ASK_AGAIN_MICROS = 20_000;
@@ -49,6 +52,7 @@ export interface RejoinListener {
 export class Rejoin {
   private readonly sessions: SessionTable;
   private readonly journal: Journal;
+  private readonly replicas: Replicas;
   private readonly sweeps: Sweeps;
   private readonly proof: Proof;
   private readonly pace: Pace;
@@ -60,9 +64,20 @@ export class Rejoin {
   private askAtMicros = 0;
 
   /** `first`: a drawn number, so that requests of earlier starts are not taken for ours. */
-  constructor(sessions: SessionTable, journal: Journal, sweeps: Sweeps, proof: Proof, pace: Pace, channel: Channel, listener: RejoinListener, first: number) {
+  constructor(
+    sessions: SessionTable,
+    journal: Journal,
+    replicas: Replicas,
+    sweeps: Sweeps,
+    proof: Proof,
+    pace: Pace,
+    channel: Channel,
+    listener: RejoinListener,
+    first: number,
+  ) {
     this.sessions = sessions;
     this.journal = journal;
+    this.replicas = replicas;
     this.sweeps = sweeps;
     this.proof = proof;
     this.pace = pace;
@@ -81,10 +96,12 @@ export class Rejoin {
     this.sweeps.held.fill(1);
   }
 
-  /** This unit has rejoined, or waits no longer. */
+  /** This unit has rejoined, or waits no longer; only for what it lost. */
   end(): void {
-    this.asking = false;
-    this.sweeps.held.fill(0);
+    const { mayReturn } = this.replicas;
+    this.asking = mayReturn.includes(1);
+    this.sweeps.held.set(mayReturn);
+    for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) (this.peers[unit] as PeerRejoin).waiting = mayReturn[unit] === 1;
   }
 
   lost(unit: number): void {
@@ -123,6 +140,7 @@ export class Rejoin {
     const peer = this.peers[from] as PeerRejoin;
     if (bodyBytes !== REJOIN_BYTES || !this.asking || !peer.waiting || this.channel.view.getInt32(body) !== this.number) return;
     peer.waiting = false;
+    this.replicas.mayReturn[from] = 0;
     this.sweeps.held[from] = 0;
     this.listener.caughtUp(from);
   }

@@ -99,7 +99,9 @@ export class Replicas {
   private nowMillis = 0;
   /** Rows of ours may be missing here (a crash in mid-write, an older checkpoint): peers that show them are believed. */
   private mayHaveLost = false;
-  /** The same, and no end that this start has seen is forgotten yet: a session that is unknown here was never known to this start. */
+  /** By unit: 1 = it may hold rows of ours that were lost, and has not caught us up since (rejoin.ts). */
+  readonly mayReturn = new Uint8Array(UNITS);
+  /** Rows of ours may have been lost, and no end that this start has seen is forgotten yet: a session that is unknown here was never known to this start. */
   private hasNotForgotten = false;
 
   constructor(sessions: SessionTable, journal: Journal, roles: Dispositions, events: EventRing, tables: Pick<Tables, "counters">) {
@@ -134,6 +136,7 @@ export class Replicas {
     this.mayHaveLost = mayHaveLost;
     if (!mayHaveLost) return;
     this.hasNotForgotten = true;
+    this.mayReturn.fill(1);
     // Ends that a checkpoint tells of: nobody knows how old they are, so they are kept from now on.
     for (let row = 0; row < this.sessions.capacity; row = (row + 1) | 0) if (this.isTombstone(row)) this.guardMillis[row] = this.nowMillis;
   }
@@ -401,7 +404,8 @@ export class Replicas {
   private unknown(from: number, d: DecodedRow, counter: number): number {
     const sessions = this.sessions;
     // A row of ours that we do not have has ended, unless we know that some were lost. Our sweep tells the peer.
-    if (d.i[S_OWNER] === sessions.me && !this.mayHaveLost) return ACKNOWLEDGE;
+    const isLost = this.mayHaveLost || (this.mayReturn[from] === 1 && this.hasNotForgotten);
+    if (d.i[S_OWNER] === sessions.me && !isLost) return ACKNOWLEDGE;
     if (((d.i[S_STATE] as number) & 0xff) === STATE_TOMBSTONE) return this.bury(from, d, counter);
     const creator = creatorOf(d.i, 0);
     // What its creator offers was remembered, had it ended here. Others' ends are forgotten sooner; but this start may not have known any.

@@ -407,4 +407,28 @@ export const KEPT_STORIES: readonly KeptStory[] = [
       "3200 ms  crash-lose B1 for 105 ms, detail 1395917584",
     ],
   ),
+  story(
+    1642,
+    "a torn row lay at a peer that was out of reach until the rejoin had ended, and what it returned was not taken back",
+    { everyMillis: 39, downloadBytesMost: 592862 },
+    {
+      pairs: false,
+      mode: "routed",
+      upstream: true,
+      deployment: "active/active",
+      follow: "both-directions",
+      followPackets: 29,
+      partition: "stop",
+      firstPacket: "none",
+      sessions: 2048,
+      distanceMicros: 1654,
+      twinMtuBytes: 1600,
+      previous: [],
+    },
+    [
+      "1325 ms  crash-rejoin A1 for 677 ms, detail 3287104477",
+      "2388 ms  crash-torn B1 for 373 ms, detail 1732056508",
+      "2730 ms  all-cut B1 for 2197 ms, detail 2250269219",
+    ],
+  ),
 ];
