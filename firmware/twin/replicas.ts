@@ -329,7 +329,7 @@ export class Replicas {
       return ACKNOWLEDGE;
     }
     this.yields.forget(row);
-    if (mine === sessions.me) this.handOver(from, row, d);
+    if (mine === sessions.me || (ownerUnit(owner) === from && this.isFurther(at, d))) this.handOver(from, row, d);
     else {
       this.takeState(row, d);
       this.journal.touch(row, this.nowMicros);
@@ -337,7 +337,19 @@ export class Replicas {
     return ACKNOWLEDGE;
   }
 
-  /** Somebody adopted a session while we, its owner, lived: it was cut off. It is theirs now, with what they could not know: they are sent it. */
+  /**
+   * Has a session gone further in row `at` than in the copy that its present owner adopted? An adoption makes the next epoch and the next
+   * version, so a copy as old as ours would come with a later one.
+   */
+  private isFurther(at: number, d: DecodedRow): boolean {
+    const { i } = this.sessions;
+    return (((d.i[S_EPOCH] as number) - (i[at + S_EPOCH] as number)) | 0) === 1 && (((d.i[S_VERSION] as number) - (i[at + S_VERSION] as number)) | 0) <= 0;
+  }
+
+  /**
+   * Somebody adopted a session while we, its owner, lived, cut off; or from a copy that is older than ours, its former owner's last words
+   * having reached us only. It is theirs now, with what they could not know: they are sent it.
+   */
   private handOver(from: number, row: number, d: DecodedRow): void {
     const { i, f, wheel } = this.sessions;
     const at = row * ROW_WORDS;
