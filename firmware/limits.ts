@@ -32,6 +32,8 @@ export const POLICY_SLICE_BYTES = 262_144;
 export const REVIEW_ROWS = 2_048;
 export const REVIEW_ROWS_LATER = 64;
 export const REVIEW_DECISIONS = 256;
+/** Words of running rules, routes and zones that are summed in a tick, to see whether they are still what was compiled: some 5 us. */
+export const DRIFT_WORDS = 4_096;
 /** Named addresses, services and groups, of each kind; members of each; and what a group may come to with all the groups in it. */
 export const OBJECTS = 4_096;
 export const OBJECT_MEMBERS = 1_024;

@@ -16,6 +16,7 @@ import type { Plan, PlannedChecks } from "../plan.ts";
 import { Announcer } from "./announcer.ts";
 import { checkPacket } from "./check.ts";
 import { Datagrams, type Emitter } from "./datagrams.ts";
+import { DriftWatch, sumOf } from "./drift.ts";
 import { type EventRing, eventKind } from "./events.ts";
 import { FirstPackets, type Releaser } from "./first-packets.ts";
 import { CANNOT_EMIT, Forwarder } from "./forward.ts";
@@ -141,6 +142,7 @@ export class Engine implements Admission, Emitter, Releaser {
   readonly datagrams: Datagrams;
   readonly firsts: FirstPackets;
   readonly review: Review;
+  private readonly drift = new DriftWatch();
   private readonly batch = new PacketBatch();
   private readonly handed = new PacketBatch();
   private readonly offsets = new Int32Array(BATCH);
@@ -183,6 +185,7 @@ export class Engine implements Admission, Emitter, Releaser {
     const { transparent, judge, replies, partner } = this;
     this.datagrams = new Datagrams({ transparent, checksums: plan.checks.checksums, memory: packets, sessions, judge, partner, replies, emitter: this });
     tables.header.i[headerWord("revision")] = plan.revision;
+    this.watchDrift(sumOf([...this.policy.compiled().arrays, ...this.routes.compiled()]));
     for (let entry = 0; entry < this.zones.count; entry++) {
       const { mac } = this.allPorts[this.zones.port[entry] as number] as Port;
       const view = new DataView(mac.buffer, mac.byteOffset, 6);
@@ -228,6 +231,13 @@ export class Engine implements Admission, Emitter, Releaser {
     this.tables.rules.i.fill(0);
     this.tables.header.i[headerWord("revision")] = image.policy.revision;
     this.review.begin(image.reviewSessions);
+    this.watchDrift(image.sum);
+  }
+
+  /** `sum`: over the words of policy and routes, as their compiler left them. */
+  private watchDrift(sum: number): void {
+    const { words } = this.zones;
+    this.drift.watch([...this.policy.compiled().arrays, ...this.routes.compiled(), ...words], sumOf(words, sum), this.policy.revision);
   }
 
   private receive(port: Port, number: number): number {
@@ -531,6 +541,7 @@ export class Engine implements Admission, Emitter, Releaser {
     if (this.partner.mayForward) this.announcer.tick(this.nowMillis);
     this.datagrams.tick(this.nowMillis);
     this.review.tick();
+    this.drift.tick();
     // Asked here: passing a time on would leave it on the heap, each tick.
     if (this.events.anyLeft !== 0) this.events.tick(this.nowMicros);
     for (let number = 0; number < this.allPorts.length; number++) this.notePort(this.allPorts[number] as Port, number);

@@ -1,10 +1,11 @@
 // A compiled policy as words in a file: one process compiles it, and the dataplane reads it, some of it in each breath, and switches to it
 // between two packets. It holds all that a change of policy, timeouts or static routes changes.
 //
-//   words:  magic │ version │ words in all │ revision │ blocks │ zone classes │ half-open │ review │ idle times … │ array lengths … │ arrays …
+//   words:  magic │ version │ words in all │ revision │ blocks │ zone classes │ half-open │ review │ sum │ idle times … │ array lengths … │ arrays …
 
 import { IDLE_MILLIS } from "../limits.ts";
 import type { Plan } from "../plan.ts";
+import { sumOf } from "./drift.ts";
 import { type CompiledPolicy, Policy } from "./policy.ts";
 import { ROUTE_ARRAYS, Routes } from "./routes.ts";
 
@@ -13,10 +14,10 @@ export const IDLE_NAMES = Object.keys(IDLE_MILLIS) as (keyof typeof IDLE_MILLIS)
 
 /** "TWPI", and what changes with the layout of a compiled policy. */
 const MAGIC = 0x54575049;
-const VERSION = 2;
+const VERSION = 3;
 const POLICY_ARRAYS = 22;
 const ARRAYS = POLICY_ARRAYS + ROUTE_ARRAYS;
-const FIXED_WORDS = 8;
+const FIXED_WORDS = 9;
 const LENGTHS = FIXED_WORDS + IDLE_NAMES.length;
 const HEADER_WORDS = LENGTHS + ARRAYS;
 /** Of an image without its arrays, in bytes. */
@@ -30,6 +31,8 @@ export interface PolicyImage {
   readonly idleMillis: Int32Array;
   readonly halfOpenPerDestination: number;
   readonly reviewSessions: boolean;
+  /** Over the words of both, as the compiler left them (drift.ts). */
+  readonly sum: number;
 }
 
 /** Compiles what of a plan can change while the dataplane runs. */
@@ -39,7 +42,7 @@ export function writePolicyImage(plan: Plan): Int32Array<ArrayBuffer> {
   if (arrays.length !== ARRAYS) throw new Error(`a policy and its routes have ${arrays.length} arrays, and their image ${ARRAYS}`);
   const total = arrays.reduce((words, array) => words + array.length, HEADER_WORDS);
   const words = new Int32Array(total);
-  words.set([MAGIC, VERSION, total, revision, blockCount, zoneClassCount, plan.halfOpenPerDestination, plan.reviewSessions ? 1 : 0]);
+  words.set([MAGIC, VERSION, total, revision, blockCount, zoneClassCount, plan.halfOpenPerDestination, plan.reviewSessions ? 1 : 0, sumOf(arrays)]);
   for (const [k, name] of IDLE_NAMES.entries()) words[FIXED_WORDS + k] = plan.idleMillis[name];
   let at = HEADER_WORDS;
   for (const [k, array] of arrays.entries()) {
@@ -73,5 +76,6 @@ export function readPolicyImage(words: Int32Array): PolicyImage | undefined {
     idleMillis: words.subarray(FIXED_WORDS, LENGTHS),
     halfOpenPerDestination: words[6] as number,
     reviewSessions: words[7] === 1,
+    sum: words[8] as number,
   };
 }

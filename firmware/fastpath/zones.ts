@@ -39,6 +39,12 @@ export class Zones {
     for (const port of plan.ports) this.pairedPort[port.number] = port.pairedPort;
   }
 
+  /** What it worked out of the plan, but for the way back from port and VLAN. */
+  get words(): readonly Int32Array[] {
+    const { zone, port, vlan, mtuBytes, gatewayMac, gatewayMacRest, siteMac, siteMacRest, pairedPort } = this;
+    return [zone, port, vlan, mtuBytes, gatewayMac, gatewayMacRest, siteMac, siteMacRest, pairedPort];
+  }
+
   /** Entry of a port and VLAN (0 = untagged), or -1. */
   at(port: number, vlan: number): number {
     return this.entries[port * VLANS + vlan] as number;
