@@ -4,6 +4,7 @@
 
 import type { Message } from "./agent.ts";
 import { measureBytes } from "./capacity.ts";
+import { measureCommit } from "./commit/commit.ts";
 import { measureForwarding } from "./forwarding/forwarding.ts";
 import { measureAsymmetric } from "./replicated/asymmetric.ts";
 import { measureReplication } from "./replicated/replication.ts";
@@ -20,6 +21,7 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<Outcome>>>
   asymmetric: measureAsymmetric,
   takeover: measureTakeover,
   restart: measureRestart,
+  commit: measureCommit,
 };
 
 const outcome = await BENCHMARKS[process.argv[2] ?? ""]?.(process.argv.includes("--quick"));

@@ -19,6 +19,8 @@ import { startCommandInSandbox } from "../lab/sandbox.ts";
 import { answer, enlargeConntrack, type Message, raiseSession } from "./agent.ts";
 import { CAPACITY_PARAGRAPH, measureGrowth } from "./capacity.ts";
 import { drawChart } from "./chart.ts";
+import { BREATH_MEASUREMENTS, type BreathFigure } from "./commit/breaths.ts";
+import { breathComparisons, COMMIT_PARAGRAPH } from "./commit/commit.ts";
 import { FORWARDING_PARAGRAPH } from "./forwarding/forwarding.ts";
 import { drawGrowth } from "./growth-chart.ts";
 import { JUDGE_MEASUREMENTS, JUDGE_PARAGRAPH, type JudgeFigure, measureJudge, type TakeApart } from "./judge.ts";
@@ -69,6 +71,7 @@ const BENCHMARKS: readonly Benchmark[] = [
     measure: (isQuick) => measureInside("takeover", isQuick),
   },
   { name: "restart", paragraph: RESTART_PARAGRAPH, stand: { peers: [] }, measure: (isQuick) => measureInside("restart", isQuick) },
+  { name: "commit", paragraph: COMMIT_PARAGRAPH, stand: { peers: [] }, measure: measureCommits },
 ];
 
 /** Each share of a benchmark's time that has passed is told at most this often. */
@@ -79,8 +82,18 @@ async function measureCapacity(isQuick: boolean): Promise<Outcome> {
   return { comparisons: [...growth.comparisons, ...bytes.comparisons], charts: growth.charts, notes: bytes.notes };
 }
 
+async function measureCommits(isQuick: boolean): Promise<Outcome> {
+  const breaths = breathComparisons(await apart<BreathFigure>("commit", "commit", isQuick ? "breaths, quick" : "breaths", 0));
+  const changes = await measureInside("commit", isQuick);
+  return { ...changes, comparisons: [...changes.comparisons, ...breaths.comparisons], notes: [...changes.notes, ...breaths.notes] };
+}
+
 /** Measurements of one process each. */
-const APART: Readonly<Record<string, ReadonlyMap<string, () => unknown>>> = { judge: JUDGE_MEASUREMENTS, sync: SYNC_MEASUREMENTS };
+const APART: Readonly<Record<string, ReadonlyMap<string, () => unknown>>> = {
+  judge: JUDGE_MEASUREMENTS,
+  sync: SYNC_MEASUREMENTS,
+  commit: BREATH_MEASUREMENTS,
+};
 
 const takeHit =
   (benchmark: string): TakeApart =>
