@@ -21,6 +21,8 @@ interface Sums {
   passed: number;
   failed: number;
   skipped: number;
+  /** Files that failed, with the tests in them that did. */
+  failures: string[];
 }
 
 /** Adds what the last summary line of a TAP stream says, e.g. `# { total: 3, pass: 1, fail: 1, skip: 1 }`. */
@@ -32,8 +34,13 @@ function addSummary(tapText: string, sums: Sums): void {
   sums.skipped += figure("skip") + figure("todo");
 }
 
-/** Passes one line per test file on, and everything about a file that failed. */
-function reportLines(): (chunk: string) => void {
+/** What failed in a file, as its TAP says it, e.g. `    not ok 2 - text # time=3ms`: each assertion, then the test that it is part of. */
+function failedParts(tapLines: readonly string[]): readonly string[] {
+  return tapLines.flatMap((line) => /^ +not ok \d+ - (.*?)(?: # time=.*)?$/.exec(line)?.[1] ?? []);
+}
+
+/** Passes one line per test file on, and everything about a file that failed, which it also adds to `failures`. */
+function reportLines(failures: string[]): (chunk: string) => void {
   let rest = "";
   let block: string[] = [];
   return (chunk) => {
@@ -45,7 +52,10 @@ function reportLines(): (chunk: string) => void {
         block.push(line);
         continue;
       }
-      if (result[1] !== undefined) process.stdout.write(`${block.join("\n")}\n`);
+      if (result[1] !== undefined) {
+        process.stdout.write(`${block.join("\n")}\n`);
+        failures.push(`${result[2]}: ${failedParts(block).join(", ")}`);
+      }
       process.stdout.write(`${result[1] === undefined ? "ok    " : "FAILED"} ${result[2]}${result[3]?.replace(/ # time=/, "  ")}\n`);
       block = [];
     }
@@ -67,7 +77,7 @@ async function runTap(files: readonly string[], jobs: number, sums: Sums): Promi
   });
   const chunks: string[] = [];
   child.stdout?.setEncoding("utf8").on("data", (chunk: string) => chunks.push(chunk));
-  child.stdout?.on("data", reportLines());
+  child.stdout?.on("data", reportLines(sums.failures));
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
   addSummary(isLive && existsSync(output) ? readFileSync(output, "utf8") : chunks.join(""), sums);
   return code === 0;
@@ -79,7 +89,7 @@ async function main(): Promise<number> {
   const files = wanted.length === 0 ? all : all.filter((file) => wanted.some((path) => file.startsWith(path)));
   const isSerial = (file: string): boolean => SERIAL.some((folder) => file.startsWith(folder));
   mkdirSync(BUILD, { recursive: true });
-  const sums: Sums = { passed: 0, failed: 0, skipped: 0 };
+  const sums: Sums = { passed: 0, failed: 0, skipped: 0, failures: [] };
   const parallelPassed = await runTap(
     files.filter((file) => !isSerial(file)),
     2,

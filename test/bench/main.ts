@@ -194,7 +194,7 @@ async function runBenchmarks({ names, isQuick, isJson, results }: Wish): Promise
   }
   for (const failure of failures) process.stderr.write(`bench: ${failure}\n`);
   if (isJson) process.stdout.write(`${JSON.stringify(comparisons)}\n`);
-  if (results !== undefined) writeFileSync(results, `${JSON.stringify({ passed, failed })}\n`);
+  if (results !== undefined) writeFileSync(results, `${JSON.stringify({ passed, failed, failures })}\n`);
   return failures.length > 0 ? 1 : 0;
 }
 

@@ -119,6 +119,8 @@ export interface LabReport {
   readonly scenarios: readonly ScenarioResult[];
   readonly passed: number;
   readonly failed: number;
+  /** What failed, and why, in a sentence each. */
+  readonly failures: readonly string[];
   /** Where each scenario ran more than once: one entry per scenario. */
   readonly repeats?: readonly Repeats[];
 }
@@ -177,7 +179,7 @@ function isDisturbed({ passed, pauseMs, transfers = 0, lost = 0 }: ScenarioResul
 /** `repeat`: how often each scenario was to run; of more than once, disturbed runs have not failed. */
 export function reportOf(driver: LabDriver, scenarios: readonly ScenarioResult[], repeat = 1): LabReport {
   const passed = scenarios.filter((result) => result.passed).length;
-  if (repeat === 1) return { driver, scenarios, passed, failed: scenarios.length - passed };
-  const disturbed = scenarios.filter(isDisturbed).length;
-  return { driver, scenarios, passed, failed: scenarios.length - passed - disturbed, repeats: repeatsOf(scenarios) };
+  const failed = scenarios.filter((result) => !result.passed && (repeat === 1 || !isDisturbed(result)));
+  const report = { driver, scenarios, passed, failed: failed.length, failures: failed.map(({ name, detail }) => `${name}: ${detail}`) };
+  return repeat === 1 ? report : { ...report, repeats: repeatsOf(scenarios) };
 }

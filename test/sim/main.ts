@@ -71,6 +71,8 @@ function account(injected: ReadonlyMap<string, number>, covered: ReadonlyMap<str
 class Sums {
   readonly injected = new Map<string, number>();
   readonly covered = new Map<string, number>();
+  /** The first line that each story that failed says. */
+  readonly failures: string[] = [];
   failed = 0;
   done = 0;
   virtualMillis = 0;
@@ -81,6 +83,7 @@ class Sums {
     this.virtualMillis += outcome.virtualMillis;
     for (const [name, count] of outcome.injected) this.injected.set(name, (this.injected.get(name) ?? 0) + count);
     for (const [name, count] of outcome.covered) this.covered.set(name, (this.covered.get(name) ?? 0) + count);
+    if (outcome.failed) this.failures.push(outcome.text.split("\n", 1)[0] as string);
     console.log(outcome.text);
   }
 }
@@ -103,8 +106,11 @@ async function main(): Promise<number> {
   console.log(`${sums.done} runs, ${sums.failed} failed; ${Math.round(sums.virtualMillis / 1_000)} virtual seconds in ${seconds.toFixed(1)}`);
   const isPoor = sums.done >= LONG_RUN && values.kinds === undefined && values.units === undefined && missing.length > 0;
   if (isPoor) console.log(`so many stories should have met: ${missing.join(", ")}`);
-  if (values.results !== undefined)
-    writeFileSync(values.results, `${JSON.stringify({ passed: sums.done - sums.failed, failed: sums.failed + (isPoor ? 1 : 0) })}\n`);
+  if (values.results !== undefined) {
+    const poor = isPoor ? [`not met: ${missing.join(", ")}`] : [];
+    const results = { passed: sums.done - sums.failed, failed: sums.failed + poor.length, failures: [...sums.failures, ...poor] };
+    writeFileSync(values.results, `${JSON.stringify(results)}\n`);
+  }
   return sums.failed === 0 && !isPoor ? 0 : 1;
 }
 
