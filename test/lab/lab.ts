@@ -14,8 +14,8 @@ import type { LabDriver } from "./result.ts";
 import { buildTopology, namespacesHere, removeTopology } from "./topology.ts";
 import { createUnits, type Unit, type UnitDriver, type Units, writeConfiguration } from "./unit.ts";
 
-const START_LIMIT_MILLIS = 15_000;
-const MEET_LIMIT_MILLIS = 5_000;
+const START_LIMIT_MILLIS = 30_000;
+const MEET_LIMIT_MILLIS = 20_000;
 
 export interface Lab {
   readonly units: Units;

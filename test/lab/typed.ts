@@ -8,8 +8,9 @@ import { must } from "./measured.ts";
 import type { Unit } from "./unit.ts";
 
 const CONSOLE = join(import.meta.dirname, "..", "..", "firmware", "manager", "console", "cli.ts");
-const CHANNEL_MILLIS = 20_000;
-const COMMIT_MILLIS = 5_000;
+const CHANNEL_MILLIS = 60_000;
+/** How long a busy machine may need; what it took is told, not judged. */
+const COMMIT_MILLIS = 30_000;
 
 /** Types lines at a unit; returns what it said, and whether it refused one of them. */
 export function type(unit: Unit, ...lines: readonly string[]): { readonly isRefused: boolean; readonly said: string } {

@@ -9,8 +9,8 @@ import type { Deployment } from "./deployments.ts";
 import { exchangeQuietly, ownersSeenBy, type Pair, pairAt, switchOverAt, underTraffic, untilOwned } from "./traffic.ts";
 
 const TAKEOVER_LIMIT_MILLIS = 5_000;
-const MEET_LIMIT_MILLIS = 8_000;
-const START_LIMIT_MILLIS = 15_000;
+const MEET_LIMIT_MILLIS = 20_000;
+const START_LIMIT_MILLIS = 30_000;
 /** What routers around a site need to find the other way. */
 const REROUTE_MILLIS = 200;
 

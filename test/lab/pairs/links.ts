@@ -10,7 +10,7 @@ import type { Deployment } from "./deployments.ts";
 import { exchangeQuietly, pairAt, underTraffic, untilHealthy, untilOwned } from "./traffic.ts";
 
 const NOTICE_LIMIT_MILLIS = 5_000;
-const MEET_LIMIT_MILLIS = 8_000;
+const MEET_LIMIT_MILLIS = 20_000;
 /** How long a cut lasts once everybody has noticed it. */
 const CUT_MILLIS = 500;
 

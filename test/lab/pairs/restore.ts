@@ -8,8 +8,8 @@ import { healTwinLinks, moveService1 } from "../topology.ts";
 import type { Deployment } from "./deployments.ts";
 import { giveOrderTo, pairAt } from "./traffic.ts";
 
-const START_LIMIT_MILLIS = 15_000;
-const MEET_LIMIT_MILLIS = 8_000;
+const START_LIMIT_MILLIS = 30_000;
+const MEET_LIMIT_MILLIS = 20_000;
 const ROLE_LIMIT_MILLIS = 5_000;
 
 /** Resolves when all four units are in step, each site has an active and a standby unit, and everything leads where it led at first. */

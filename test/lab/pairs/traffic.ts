@@ -17,7 +17,7 @@ const BYTES_PER_SECOND = 3 * MEBIBYTE;
 /** The transfers have found their pace when they have brought so much. */
 const FLOWING_BYTES = MEBIBYTE;
 /** A connection whose first segments are lost says them again after 1 s, 3 s and 7 s; whoever is in step loses none. */
-const BEGIN_LIMIT_MILLIS = 6_000;
+const BEGIN_LIMIT_MILLIS = 20_000;
 /** What they still have to bring when all is over: then they have found it again. */
 const AFTERWARDS_BYTES = 2 * MEBIBYTE;
 
@@ -71,7 +71,7 @@ export interface Pair {
   readonly standby: LabUnit;
 }
 
-const PAIR_LIMIT_MILLIS = 2_000;
+const PAIR_LIMIT_MILLIS = 10_000;
 
 /** A site's two units by their roles, as soon as one is active and one stands by: a unit that stood still rejoins for a moment. */
 export async function pairAt(lab: Lab, site: SiteName): Promise<Pair> {
