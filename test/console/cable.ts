@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const PROGRAM = join(import.meta.dirname, "..", "lab", "programs", "cable.py");
 const LOOK_MILLIS = 10;
-const PATIENCE_MILLIS = 20_000;
+const PATIENCE_MILLIS = 60_000;
 
 export class Cable {
   /** Everything that came over the line since the cable was put in or `forget` was called. */

@@ -13,7 +13,7 @@ import { UnitTables } from "../../firmware/manager/tables.ts";
 import { keptLog } from "./panel/stage.ts";
 
 const SESSIONS = 64;
-const PATIENCE_MILLIS = 20_000;
+const PATIENCE_MILLIS = 60_000;
 
 async function until(holds: () => boolean): Promise<boolean> {
   const end = Date.now() + PATIENCE_MILLIS;

@@ -17,7 +17,7 @@ buildLiveModule();
 
 const SESSIONS = 16_384;
 const STORE = fileURLToPath(new URL("../../firmware/store.ts", import.meta.url));
-const PATIENCE_MILLIS = 20_000;
+const PATIENCE_MILLIS = 60_000;
 /** These stores read the machine's own clock: on one that is up for longer than the idle limit, rows of a made-up time would have expired. */
 const SEEN = { lastSeenMillis: Math.floor(Number(process.hrtime.bigint()) / 1e6) | 0 };
 
