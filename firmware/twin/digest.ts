@@ -24,6 +24,8 @@ import { DIGEST_BUCKETS } from "../limits.ts";
 /** Owner words (unit and incarnation) that can have rows at the same time. */
 const OWNERS = 16;
 const UNCOUNTED = 255;
+/** A live row for whose owner word there was no slot. */
+const UNSLOTTED = 254;
 
 /** Bucket of the row at word `at`. */
 export function bucketOf(i: Int32Array, at: number): number {
@@ -59,7 +61,7 @@ export class Digests {
   /** The row may have changed: counts it as it is now. */
   update(row: number): void {
     const was = this.owners[row] as number;
-    if (was !== UNCOUNTED) this.count(row, was, -1);
+    if (was < OWNERS) this.count(row, was, -1);
     const i = this.i;
     const at = row * ROW_WORDS;
     const state = (i[at + S_STATE] as number) & 0xff;
@@ -74,7 +76,12 @@ export class Digests {
     this.low[row] = mix(hash, i[at + S_EPOCH] as number, i[at + S_VERSION] as number, 0x51ed270b);
     this.high[row] = mix(serial, i[at + S_EPOCH] as number, i[at + S_VERSION] as number, 0x2545f491);
     this.owners[row] = owner;
-    if (owner !== UNCOUNTED) this.count(row, owner, 1);
+    if (owner < OWNERS) this.count(row, owner, 1);
+  }
+
+  /** False when the row was free, or a tombstone, at its last change: known without touching it. */
+  isLive(row: number): boolean {
+    return this.owners[row] !== UNCOUNTED;
   }
 
   /** Low and high word of the sum of `ownerWord`'s rows in a bucket; 0 when it has none. */
@@ -110,6 +117,6 @@ export class Digests {
       this.sums.fill(0, k * DIGEST_BUCKETS * 2, (k + 1) * DIGEST_BUCKETS * 2);
       return k;
     }
-    return UNCOUNTED;
+    return UNSLOTTED;
   }
 }

@@ -76,7 +76,6 @@ export class Twin implements Partner, RoleHooks {
     const draw = new Int32Array(1);
     parts.entropy.fill(new Uint8Array(draw.buffer));
     this.firstPackets = new FirstPacketSetting(plan.twin.firstPacket, tables.header.i);
-    this.exposure = new Exposure(parts.sessions, tables.header.i, plan.twin.partition === "stop");
     this.takeovers = new Takeovers(events, tables);
     this.clock = parts.clock;
     this.unit = plan.unit;
@@ -112,6 +111,7 @@ export class Twin implements Partner, RoleHooks {
       roles,
       draw: draw[0] as number,
     });
+    this.exposure = new Exposure(parts.sessions, this.exchange.journal.digests, tables.header.i, plan.twin.partition === "stop");
     this.membership.connect(this.exchange);
   }
 

@@ -19,11 +19,12 @@ test("sessions are counted by who holds them and where their packets come in", a
     i[row * ROW_WORDS + S_UNITS] = k % 2 === 0 ? A1 | (B1 << 8) : A1 | (A2 << 8);
   });
   unit.end(rows[0] as number);
+  unit.exchange.journal.drain(unit.wire.nowMicros);
   for (const [stops, link] of [
     [true, 4],
     [false, 0],
   ] as const) {
-    const exposure = new Exposure(unit.sessions, unit.tables.header.i, stops);
+    const exposure = new Exposure(unit.sessions, unit.exchange.journal.digests, unit.tables.header.i, stops);
     for (let k = 0; k < 2; k++) exposure.tick();
     t.same([exposure.unit, exposure.site, exposure.link], [2, 5, link]);
     t.equal(unit.tables.header.i[headerWord("exposedSite")], 5);
