@@ -21,7 +21,7 @@ import { createPolicySource } from "./hal/linux/policy-source.ts";
 import { type DriverChoice, openPorts } from "./hal/linux/ports.ts";
 import { createSealer } from "./hal/linux/sealer.ts";
 import { createPacketMemory } from "./hal/packets.ts";
-import { assertLimits, FRAME_BYTES, FRAMES, POLICY_IMAGE_BYTES, TICK_MILLIS } from "./limits.ts";
+import { assertLimits, FRAME_BYTES, FRAMES, POLICY_IMAGE_BYTES } from "./limits.ts";
 import { type PairKeys, parsePairKeys } from "./pair-keys.ts";
 import type { Plan } from "./plan.ts";
 import { createWarmStart } from "./store/warm-start.ts";
@@ -122,5 +122,5 @@ process.on("SIGINT", () => {});
 const { dataplane, idle } = open();
 // Node keeps its compile cache at an orderly exit only. The next start may follow a kill -9, and it counts: 360 ms of loading become 80.
 flushCompileCache();
-while (!dataplane.isStopping) idle.rest(dataplane.breathe(), TICK_MILLIS);
+while (!dataplane.isStopping) idle.rest(dataplane.breathe(), dataplane.restMicros);
 dataplane.stop();

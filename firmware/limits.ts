@@ -176,6 +176,9 @@ export const SUCCESSIONS_PER_UNIT = 4;
 export const DIGEST_MILLIS = 500;
 /** Rows sent to one peer in a breath, and rows that a walk over the table looks at in a breath: each well below 1 ms. */
 export const ROWS_SENT_PER_BREATH = 256;
+/** Rows and answers to a peer wait for so long for more of them, counted from the last ones; so many rows fill some frames and do not wait. */
+export const ROWS_GATHERED_MICROS = 200;
+export const ROWS_GATHERED = 48;
 export const ROWS_SCANNED_PER_BREATH = 4_096;
 /** While packets wait (a port delivered a full batch): rows sent to a peer in bulk and rows that a walk looks at in a breath, and the share of time for both. */
 export const BULK_PORTION_ROWS = 32;

@@ -25,7 +25,7 @@ import { loneUnit } from "./fastpath/partner.ts";
 import { PolicyLoader } from "./fastpath/policy-loader.ts";
 import { SessionTable } from "./fastpath/sessions.ts";
 import type { Clock, Entropy, Memory, PacketMemory, PolicySource, Port, Sealer } from "./hal/contracts.ts";
-import { BATCH, INDEX_SLOTS_PER_ROW, UNITS } from "./limits.ts";
+import { BATCH, INDEX_SLOTS_PER_ROW, TICK_MILLIS, UNITS } from "./limits.ts";
 import type { PairKeys } from "./pair-keys.ts";
 import type { Plan } from "./plan.ts";
 import type { LinkTrial } from "./twin/link.ts";
@@ -82,6 +82,8 @@ export class Dataplane {
   readonly twin: Twin | null;
   /** The manager asked for a stop. */
   isStopping = false;
+  /** After a breath: how long the caller may wait at the most, microseconds. */
+  restMicros = 0;
   private readonly commands: CommandReader;
   private readonly pairKeys: () => readonly PairKeys[];
   private readonly clock: Clock;
@@ -193,6 +195,7 @@ export class Dataplane {
       if (twin.flush(nowMicros, moved >= BATCH)) moved++;
     }
     engine.flush();
+    this.restMicros = Math.max(0, Math.min(TICK_MILLIS * 1_000, (twin?.dueMicros ?? Number.POSITIVE_INFINITY) - nowMicros));
     const f = this.tables.header.f;
     f[H.breathAt] = nowMicros;
     f[H.breaths] = (f[H.breaths] as number) + 1;

@@ -84,10 +84,10 @@ export interface Port {
 /** Blocks the dataplane when there is nothing to do. */
 export interface Idle {
   /**
-   * After a breath that moved `moved` packets (or other work). 0: returns when a port has packets, the doorbell rang, or `timeoutMillis` passed;
+   * After a breath that moved `moved` packets (or other work). 0: returns when a port has packets, the doorbell rang, or `timeoutMicros` passed;
    * else at once or, while many packets come, a moment later, when more of them have gathered. No twin frame waits for that.
    */
-  rest(moved: number, timeoutMillis: number): void;
+  rest(moved: number, timeoutMicros: number): void;
 }
 
 /** Where the tables live. */

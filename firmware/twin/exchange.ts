@@ -290,9 +290,14 @@ export class Exchange implements RecordReceiver {
     if (this.ownership.walking || this.sweeps.walking) return true;
     for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
       const pending = this.journal.pending[unit] as Pending | null;
-      if (pending?.receiving === true && pending.unsent.count > 0 && !pending.flightFull) return true;
+      if (pending?.receiving === true && pending.unsent.count > 0 && !pending.flightFull && !pending.isGathering) return true;
     }
     return false;
+  }
+
+  /** When the next breath is due for what waits to be said; Infinity: nothing waits. */
+  get dueMicros(): number {
+    return this.replication.dueMicros;
   }
 
   /** What we owned is not under our present owner word any more: those rows are replicas now, and ours begin anew. */

@@ -32,6 +32,9 @@ export class Pending {
   readonly refused: RowBits;
   /** When there was last nothing left to send, or 0 while there is nothing; microseconds. */
   backlogSinceMicros = 0;
+  /** Until then what is to be said waits for more of it (replicate.ts); does it now? */
+  gatherUntilMicros = 0;
+  isGathering = false;
   /** The present walk over the bitmap found rows to send; the next one takes half-open rows too if it did not. */
   foundOnWalk = false;
   halfOpenToo = false;
@@ -89,6 +92,7 @@ export class Pending {
     this.refused.clearAll();
     this.doublings = 0;
     this.backlogSinceMicros = 0;
+    this.isGathering = false;
   }
 
   /** Next row that was noted as changed, oldest first; -1 = none. It may have been sent or dropped since. */

@@ -5,12 +5,18 @@
 //             pending  ◄──────────────────── ROW_ACK, ROW_REFUSED ◄── at the breath's end
 //
 // Order of sending: live rows as they changed, then what sweeps and timeouts left in the bitmap, half-open rows last.
+//
+// Frames that wake the peer cost some 20 us there, whatever they carry. So what is to be said within 200 us of the last rows or answers to the same
+// peer waits for the rest of them, or until it fills four frames; what comes after silence goes at once:
+//
+//   changes        │a         │ b    c d        │ e
+//   frames         ▼a ······· ▼ b ······ ▼ c d  ▼ e         ··· 200 us
 
 import { type EventRing, eventKind } from "../fastpath/events.ts";
 import { word } from "../fastpath/memory/layout.ts";
 import { MEMBERS, STATE_NAMES, type Tables } from "../fastpath/memory/tables.ts";
 import { ROW_WORDS, S_CREATED, S_LAST_SEEN, S_OWNER, S_REPLICA, S_STATE, type SessionTable, STATE_FREE, STATE_TOMBSTONE } from "../fastpath/sessions.ts";
-import { ACKNOWLEDGEMENTS, RESEND_MILLIS, ROWS_SENT_PER_BREATH, UNITS } from "../limits.ts";
+import { ACKNOWLEDGEMENTS, RESEND_MILLIS, ROWS_GATHERED, ROWS_GATHERED_MICROS, ROWS_SENT_PER_BREATH, UNITS } from "../limits.ts";
 import {
   type Channel,
   CLASS_HEARTBEAT,
@@ -79,6 +85,8 @@ export class Replication {
   private readonly noRoom: AnswerList[] = [];
   private readonly decoded = new DecodedRow();
   private retryAtMicros = 0;
+  /** When rows or answers that wait for more of them go out, whatever comes; Infinity: none wait. */
+  dueMicros = Number.POSITIVE_INFINITY;
 
   constructor(
     sessions: SessionTable,
@@ -186,17 +194,35 @@ export class Replication {
   /** Once per breath, after the batch: answers first, then rows. */
   flush(nowMicros: number): void {
     this.journal.drain(nowMicros);
+    this.dueMicros = Number.POSITIVE_INFINITY;
     for (let unit = 1; unit < UNITS; unit = (unit + 1) | 0) {
       const pending = this.journal.pending[unit] as Pending | null;
       if (pending === null || !pending.receiving) continue;
-      this.answer(unit, RECORD_ROW_ACK, 0, this.acknowledged[unit] as AnswerList);
-      this.answer(unit, RECORD_ROW_REFUSED, 0, this.refused[unit] as AnswerList);
-      this.answer(unit, RECORD_ROW_REFUSED, FLAG_NO_ROOM, this.noRoom[unit] as AnswerList);
       pending.expire(nowMicros, this.timeoutMicros(unit), this.journal.stamps);
-      this.sendRows(pending, nowMicros);
+      const answers = this.answersFor(unit);
+      const isSaying = answers > 0 || pending.unsent.count > 0;
+      if (isSaying && nowMicros < pending.gatherUntilMicros && answers < ENTRIES_PER_RECORD && pending.unsent.count < ROWS_GATHERED) {
+        pending.isGathering = true;
+        this.dueMicros = Math.min(this.dueMicros, pending.gatherUntilMicros);
+      } else {
+        pending.isGathering = false;
+        if (isSaying) pending.gatherUntilMicros = nowMicros + ROWS_GATHERED_MICROS;
+        this.say(unit, pending, nowMicros);
+      }
       if (pending.unsent.count === 0) pending.backlogSinceMicros = 0;
       else if (pending.backlogSinceMicros === 0) pending.backlogSinceMicros = nowMicros;
     }
+  }
+
+  private answersFor(unit: number): number {
+    return ((this.acknowledged[unit] as AnswerList).count + (this.refused[unit] as AnswerList).count + (this.noRoom[unit] as AnswerList).count) | 0;
+  }
+
+  private say(unit: number, pending: Pending, nowMicros: number): void {
+    this.answer(unit, RECORD_ROW_ACK, 0, this.acknowledged[unit] as AnswerList);
+    this.answer(unit, RECORD_ROW_REFUSED, 0, this.refused[unit] as AnswerList);
+    this.answer(unit, RECORD_ROW_REFUSED, FLAG_NO_ROOM, this.noRoom[unit] as AnswerList);
+    this.sendRows(pending, nowMicros);
   }
 
   /** Now and then: how far each peer is behind. */

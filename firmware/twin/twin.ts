@@ -158,6 +158,11 @@ export class Twin implements Partner, RoleHooks {
     return exchange.busy;
   }
 
+  /** When the next breath is due at the latest, for what waits for company; Infinity: nothing waits. */
+  get dueMicros(): number {
+    return this.exchange.dueMicros;
+  }
+
   /** Every unit of the other site is dead and succeeded here. One that is out of reach, or was never heard of, may live. */
   private isOtherSiteLeft(): boolean {
     const { liveness, roles } = this.membership;

@@ -44,7 +44,7 @@ export interface Machine {
 }
 
 /** A dataplane as the world sees it; what faults reach into is only there in production's. */
-export interface Breather extends Partial<Pick<Dataplane, "sessions" | "twin">> {
+export interface Breather extends Partial<Pick<Dataplane, "sessions" | "twin" | "restMicros">> {
   /** One breath; returns how many packets moved. */
   breathe(): number;
   stop(): void;
@@ -278,8 +278,9 @@ export class SimUnit {
       return;
     }
     this.breaths++;
-    const moved = this.life.dataplane.breathe();
-    this.wake(moved > 0 ? BREATH_MICROS + moved * PACKET_MICROS : TICK_MILLIS * 1_000);
+    const { dataplane } = this.life;
+    const moved = dataplane.breathe();
+    this.wake(moved > 0 ? BREATH_MICROS + moved * PACKET_MICROS : Math.max(1, dataplane.restMicros ?? TICK_MILLIS * 1_000));
   }
 
   /** Frames that the walk has in hand: neither free nor a port's. */

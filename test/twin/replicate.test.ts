@@ -46,6 +46,33 @@ test("ten changes before a breath cost one record", async (t) => {
   t.equal(rows, 1);
 });
 
+test("what comes within 200 us of the last rows waits for more; what comes after silence, or fills four frames, does not", async (t) => {
+  const { wire, a } = pair(3, 1_024);
+  let rows = 0;
+  wire.intercept = (message) => {
+    if (message.type === RECORD_ROW) rows++;
+    return false;
+  };
+  wire.run(20);
+  const now = wire.nowMicros;
+  const sentAfter = (micros: number): number => {
+    a.breathe(now + micros);
+    return rows;
+  };
+  a.open(1, 2);
+  t.equal(sentAfter(0), 1, "at once");
+  t.equal(a.exchange.dueMicros, Number.POSITIVE_INFINITY);
+  a.open(3, 2);
+  t.equal(sentAfter(80), 1, "gathers");
+  t.equal(a.exchange.dueMicros, now + 200, "and asks for a breath when it is due");
+  t.notOk(a.exchange.busy, "not for one before");
+  a.open(4, 2);
+  t.equal(sentAfter(199), 1);
+  t.equal(sentAfter(200), 3, "both go out");
+  for (let k = 0; k < 48; k++) a.open(10 + k, 2);
+  t.equal(sentAfter(210), 51, "four frames are full");
+});
+
 test("tables become equal under loss, duplication and reordering, for many seeds", async (t) => {
   for (let seed = 1; seed <= 12; seed++) {
     const { wire, a, b } = pair(seed);

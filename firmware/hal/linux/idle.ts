@@ -37,13 +37,13 @@ export function createIdle(twinPorts: readonly Waitable[], dataPorts: readonly W
   descriptors[0] = doorbell;
   const now = new Float64Array(1);
   return {
-    rest: (moved, timeoutMillis) => {
+    rest: (moved, timeoutMicros) => {
       native.clockMicros(now);
       const gatherMicros = pace.breathed(moved, now[0] as number);
       if (moved > 0 && gatherMicros === 0) return;
       for (let k = 0; k < ports.length; k++) descriptors[k + 1] = (ports[k] as Waitable).descriptor;
       if (moved > 0) native.waitReadable(descriptors, urgent, gatherMicros);
-      else native.waitReadable(descriptors, descriptors.length, timeoutMillis * 1_000);
+      else native.waitReadable(descriptors, descriptors.length, timeoutMicros);
     },
   };
 }

@@ -41,7 +41,7 @@ export class Side {
     const end = clock.nowMicros() + millis * 1000;
     while (!done()) {
       if (clock.nowMicros() > end) return false;
-      idle.rest(0, 2);
+      idle.rest(0, 2_000);
       this.service();
     }
     return true;

@@ -348,7 +348,7 @@ function onDevices(): void {
     const idle = createIdle([], unit.opened.ports, doorbell);
     const waits = (millis: number): boolean => {
       const before = clock.nowMicros();
-      idle.rest(0, millis);
+      idle.rest(0, millis * 1_000);
       return clock.nowMicros() - before >= millis * 1000 - 1000;
     };
     unit.collect(0, 1, () => false, 50);

@@ -87,7 +87,7 @@ function carry(from: number, now: number): void {
 createInterface({ input: process.stdin }).on("line", () => console.log(JSON.stringify(done)));
 console.log(JSON.stringify({ ready: true }));
 for (;;) {
-  idle.rest(0, WAIT_MILLIS);
+  idle.rest(0, WAIT_MILLIS * 1_000);
   const now = performance.now();
   for (const port of ports) port.service(Math.round(now * 1_000));
   carry(0, now);
