@@ -7,7 +7,10 @@ import { word } from "../../firmware/fastpath/memory/layout.ts";
 import { counterRow, headerWord, MEMBERS, NEIGHBOUR_TABLE, PORT_TABLE, RULE_TABLE, SESSIONS } from "../../firmware/fastpath/memory/tables.ts";
 import { drop } from "../../firmware/fastpath/verdicts.ts";
 import { runCommandLine } from "../../firmware/manager/console/cli.ts";
-import { placesOf } from "../../firmware/manager/places.ts";
+import { type Places, placesOf } from "../../firmware/manager/places.ts";
+import type { Change } from "../../firmware/manager/revisions/journal.ts";
+import { makeRevision } from "../../firmware/manager/revisions/revision.ts";
+import { CONFIGURATION_FILE, RevisionStore } from "../../firmware/manager/revisions/store.ts";
 import { NO_NAMES } from "../../firmware/store/live/views.ts";
 import { StoreLoop } from "../../firmware/store/loop.ts";
 import { openStore, STORE_FILE } from "../../firmware/store/schema.ts";
@@ -85,9 +88,11 @@ interface Ran {
 
 type Holder = { teardown(done: () => void): void };
 
-function bench(t: Holder, area: Area | undefined): (...list: string[]) => Promise<Ran> {
+/** Runs commands on a unit whose memory is `area`; `furnish` puts more into its places. */
+function bench(t: Holder, area: Area | undefined, furnish: (places: Places) => void = () => undefined): (...list: string[]) => Promise<Ran> {
   const run = temporaryDirectory(t, "cli");
   const places = placesOf("A1", undefined, { TWINWALL_RUN: run });
+  furnish(places);
   if (area !== undefined) {
     mkdirSync(places.directory, { recursive: true });
     writeFileSync(places.planFile, JSON.stringify(PLAN));
@@ -127,6 +132,44 @@ test("status knows a dataplane that breathes from one that does not", async (t) 
   t.equal(value.breathing, false);
   t.same(value.sessions, { live: 61, owned: 60, tombstones: 1, halfOpen: 0, capacity: 256 });
   t.match(value.peers[0]?.sentence, /^B1 is alive/);
+});
+
+const ours = makeRevision({ policy: "ours" }, { who: "ada", origin: "A1 serial", atMillis: 1, comment: "" });
+const theirs = makeRevision({ policy: "theirs" }, { who: "bob", origin: "B1 serial", atMillis: 2, comment: "" });
+
+/** A unit's configuration in the state that `change` makes of it. */
+const configured =
+  (change: Change) =>
+  ({ dataDirectory }: Places): void => {
+    mkdirSync(dataDirectory, { recursive: true });
+    const store = new RevisionStore(join(dataDirectory, CONFIGURATION_FILE));
+    store.write({ revisions: [ours, theirs], head: ours.hash });
+    store.write(change);
+    store.close();
+  };
+
+test("status says what of the configuration waits for somebody", async (t) => {
+  const says = async (change: Change) => (await bench(t, busyArea(), configured(change))("status")).out.filter((line) => line.startsWith("Configuration: "));
+  t.same(await says({}), [], "nothing does");
+  t.same(await says({ conflict: theirs.hash }), [
+    "Configuration: conflict: revision 1 of bob (B1 serial) was committed apart from this one. resolve settles it.",
+  ]);
+  const unconfirmed = { hash: ours.hash, leftMillis: 60_000, untilMillis: Date.now() + 60_000, participants: ["A1"] };
+  t.match(await says({ unconfirmed }), [/^Configuration: Revision 1 is left in \S+ \S+ unless you say confirm\.$/]);
+  const prepared = { id: "1", coordinator: "B1", revision: theirs, participants: ["A1", "B1"], confirmMillis: 0 };
+  t.same(await says({ prepared }), ["Configuration: This unit has promised revision 1 of B1 and waits to hear what became of it."]);
+  const { out } = await bench(t, busyArea(), configured({ conflict: theirs.hash }))("status", "--json");
+  t.match(JSON.parse(out.join("")), { configuration: { number: 1, conflict: { number: 1, who: "bob", origin: "B1 serial" } } });
+});
+
+test("status says that the configuration's database cannot be read", async (t) => {
+  const damaged = ({ dataDirectory }: Places): void => {
+    mkdirSync(dataDirectory, { recursive: true });
+    writeFileSync(join(dataDirectory, CONFIGURATION_FILE), "no database");
+  };
+  const { out, status } = await bench(t, busyArea(), damaged)("status");
+  t.equal(status, 0);
+  t.match(out.join(" "), "The configuration's database cannot be read: file is not a database");
 });
 
 test("sessions shows both tuples, zones, state, owner, copies, entry and exit, rule, counters and times", async (t) => {

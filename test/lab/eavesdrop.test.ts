@@ -1,5 +1,6 @@
 // Somebody listens on the twin's cable (eavesdrop.ts): no packet that is handed over, no session row, no secret and nothing that managers say is
-// there in plain. The same search finds packets on a data port, and rows in records that nobody has sealed.
+// there in plain. The same search finds packets on a data port, rows in records that nobody has sealed, and secrets in the files
+// that hold them.
 
 import { test } from "tap";
 import { startSandbox, whyNoSandbox } from "./sandbox.ts";
@@ -16,6 +17,7 @@ interface Heard {
   readonly onTwin: readonly Found[];
   readonly onData: Found;
   readonly inPlainRecords: Found;
+  readonly inOwnFiles: Found;
 }
 
 const NOTHING: Found = { payload: 0, headers: 0, rows: 0, secrets: 0, conversation: 0 };
@@ -50,4 +52,5 @@ test("nothing in plain on the twin's cable, while packets are handed over and a 
   t.same(heard.onTwin, [NOTHING, NOTHING]);
   t.match(heard.onData, { payload: 1, headers: 4 }, "the same search finds it where it is in plain");
   t.equal(heard.inPlainRecords.rows, heard.searchedFor.rows, "and rows, if nobody had sealed them");
+  t.ok(heard.inOwnFiles.secrets >= 4, "and secrets where they are kept: what both units share, and the key of each");
 });

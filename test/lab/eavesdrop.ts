@@ -1,6 +1,6 @@
 // What somebody on the twin's cable sees while sessions are handed over, a unit restarts and is brought up to date: everything that crosses the
-// port of either unit is captured, and searched for what must not be there. The same search over a data port, and over a row as it would be
-// written without sealing, says that it finds what is there. Runs inside the sandbox; prints one object.
+// port of either unit is captured, and searched for what must not be there. The same search over a data port, over rows as they would be
+// written without sealing, and over the files that hold the secrets, says that it finds what is there. Runs inside the sandbox; prints one object.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -120,6 +120,7 @@ async function eavesdrop(): Promise<object> {
   units.B1.start();
   await units.B1.untilStarted(15_000);
   await untilReady(units, names, true);
+  const files = LAB_UNITS.flatMap((name) => [PAIR_KEYS, IDENTITY].map((file) => readFileSync(join(units[name].places.dataDirectory, file))));
   const captures = await Promise.all(listeners.map((listener) => listener.stop()));
   const patterns: Patterns = {
     payload: [Buffer.from(PAYLOAD)],
@@ -143,6 +144,7 @@ async function eavesdrop(): Promise<object> {
     onTwin: [found(twinOfA, patterns), found(twinOfB, patterns)],
     onData: found(data, patterns),
     inPlainRecords: found(records, patterns),
+    inOwnFiles: found(Buffer.concat(files), patterns),
   };
 }
 

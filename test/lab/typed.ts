@@ -39,8 +39,12 @@ export async function untilAllAt(lab: Lab, revision: number): Promise<void> {
   for (const name of lab.names) await lab.units[name].until(`at revision ${revision}`, `SELECT revision = ${revision} FROM live_header`, COMMIT_MILLIS);
 }
 
-/** Does a unit hold what another site committed apart from it? */
-export const hasConflict = (unit: Unit): boolean => !type(unit, "resolve ours").said.includes("no-conflict");
+/** Does a unit's `status` say that it holds what another site committed apart from it? */
+export function hasConflict(unit: Unit): boolean {
+  const { stdout } = spawnSync(process.execPath, [CONSOLE, "--unit", unit.name, "status", "--json"], { encoding: "utf8" });
+  const { configuration } = JSON.parse(stdout) as { readonly configuration: { readonly conflict?: unknown } };
+  return configuration.conflict !== undefined;
+}
 
 /** Managers find each other some seconds after the dataplanes have; a commit before that is one unit's alone. */
 export async function untilAllTakeIt(lab: Lab): Promise<void> {

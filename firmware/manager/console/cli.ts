@@ -28,7 +28,7 @@ import { SCREEN_COLOURS, SCREEN_COLUMNS, type Screen } from "./table.ts";
 const ANSWERS: Readonly<
   Record<
     Exclude<CommandName, "banner" | "panel" | "switchover" | "drain" | "resume" | "configure" | "peers" | "pair" | "unpair">,
-    (context: Context) => Answer | Promise<Answer>
+    (context: Context, places: Places) => Answer | Promise<Answer>
   >
 > = {
   status,
@@ -128,7 +128,7 @@ async function answer(request: Request, surroundings: Surroundings): Promise<num
   const names = namesOfPlanFile(places.planFile);
   const database = openLive(places.memoryFile, names);
   try {
-    tell(await ANSWERS[request.command]({ database, names, request }), request, surroundings);
+    tell(await ANSWERS[request.command]({ database, names, request }, places), request, surroundings);
     return 0;
   } finally {
     database.close();

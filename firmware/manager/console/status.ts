@@ -1,8 +1,13 @@
-// `status`: a unit in sentences. Whether its dataplane is alive shows by its breaths: they go on even when nothing arrives.
+// `status`: a unit in sentences, and what of its configuration waits for somebody. Whether its dataplane is alive shows by its breaths: they go on even when nothing arrives.
 
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { TWIN_PATH_DOWN, TWIN_PATH_ONE_OF_TWO } from "../../fastpath/memory/tables.ts";
 import { TICK_MILLIS } from "../../limits.ts";
+import type { Places } from "../places.ts";
+import { CONFIGURATION_FILE } from "../revisions/store.ts";
+import { readWaiting, type Waiting } from "../revisions/waiting.ts";
+import { waitingLines } from "./configure/sentences.ts";
 import type { Answer, Context, Row } from "./query.ts";
 import { number, text } from "./query.ts";
 import { paint, type Screen, type Style } from "./table.ts";
@@ -81,7 +86,7 @@ export function headline(header: Row, breathing: boolean): string {
 }
 
 /** Role, peers, sessions, lag and drops. Takes a few ticks, to see the dataplane breathe. */
-export async function status(context: Context): Promise<Answer> {
+export async function status(context: Context, { dataDirectory }: Places): Promise<Answer> {
   const breathing = await isBreathing(context);
   const header = rowsOf(context, "SELECT * FROM live_header")[0] as Row;
   const owned = number(header, "sessions_owned");
@@ -98,6 +103,7 @@ export async function status(context: Context): Promise<Answer> {
   };
   const members = peers.map(({ member }) => member);
   const whole = members.length === 0 || !breathing ? "" : wholeSentence(header, members);
+  const configuration = configurationOf(join(dataDirectory, CONFIGURATION_FILE));
   const { role, mode, driver, term, incarnation, revision, starts } = header;
   const json = {
     unit: header.unit,
@@ -114,17 +120,30 @@ export async function status(context: Context): Promise<Answer> {
     drops,
     whole,
     exposed: exposureOf(header, members),
+    configuration: configuration.json,
   };
   return {
     json,
     lines: (screen) => [
       paint(headline(header, breathing), breathing ? "bold" : "red", screen),
       ...(whole === "" ? [] : [whole]),
+      ...configuration.lines.map((line) => paint(line, "yellow", screen)),
       sessionLine(sessions),
       ...peers.map((peer) => peerLine(peer, screen)),
       ...dropLines(drops),
     ],
   };
+}
+
+/** What of the configuration waits for somebody; that it cannot be read is something to know, too. */
+function configurationOf(file: string): { readonly json: Waiting | { readonly problem: string } | null; readonly lines: readonly string[] } {
+  try {
+    const waiting = readWaiting(file, Date.now());
+    return waiting === undefined ? { json: null, lines: [] } : { json: waiting, lines: waitingLines(waiting).map((line) => `Configuration: ${line}`) };
+  } catch (error) {
+    const problem = `The configuration's database cannot be read: ${(error as Error).message}`;
+    return { json: { problem }, lines: [problem] };
+  }
 }
 
 function sessionLine(sessions: { live: number; owned: number; tombstones: number; halfOpen: number; capacity: number }): string {

@@ -3,6 +3,7 @@
 import type { CommitAnswer, Situation } from "../../revisions/desk.ts";
 import type { UnitOutcome } from "../../revisions/member.ts";
 import type { RevisionSummary } from "../../revisions/revision.ts";
+import type { Waiting } from "../../revisions/waiting.ts";
 import { duration } from "../words.ts";
 
 const OUTCOMES: Readonly<Record<UnitOutcome["what"], string>> = {
@@ -36,13 +37,16 @@ export function commitLines(answer: CommitAnswer, confirmMinutes: number): reado
 export function situationLines({ head, leftMillis, undecided, conflict, editors }: Situation): readonly string[] {
   const lines = [`You edit a copy of revision ${head.number} of ${head.who} (${head.origin}); nothing changes before commit. help shows the commands.`];
   for (const { who, origin } of editors) lines.push(`${who} (${origin}) is editing too.`);
-  if (leftMillis !== undefined) lines.push(`Revision ${head.number} is left in ${duration(leftMillis)} unless you say confirm.`);
+  return [...lines, ...waitingLines({ number: head.number, leftMillis, undecided, conflict: conflict?.theirs })];
+}
+
+/** What waits for somebody to say something, a sentence each. */
+export function waitingLines({ number, leftMillis, undecided, conflict }: Waiting): readonly string[] {
+  const lines = leftMillis === undefined ? [] : [`Revision ${number} is left in ${duration(leftMillis)} unless you say confirm.`];
   if (undecided !== undefined)
     lines.push(`This unit has promised revision ${undecided.number} of ${undecided.coordinator} and waits to hear what became of it.`);
-  if (conflict !== undefined) {
-    const { theirs } = conflict;
-    lines.push(`conflict: revision ${theirs.number} of ${theirs.who} (${theirs.origin}) was committed apart from this one. resolve settles it.`);
-  }
+  if (conflict !== undefined)
+    lines.push(`conflict: revision ${conflict.number} of ${conflict.who} (${conflict.origin}) was committed apart from this one. resolve settles it.`);
   return lines;
 }
 
