@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { checkConfiguration } from "./check.ts";
 import { JsonFault, parseJson } from "./json.ts";
-import { planRules } from "./plan.ts";
+import { planRules } from "./plan-rules.ts";
 import { ConfigurationError, type Problem, pathIn, quote, readablePath } from "./problems.ts";
 import { type Configuration, ConfigurationSchema } from "./schema.ts";
 import { findShadowed } from "./shadow.ts";

@@ -2,11 +2,11 @@
 
 import { createHash } from "node:crypto";
 import type { Board } from "../../../board/board.ts";
-import type { Plan, PlannedPort, PlannedRule, PlannedZone, Prefix } from "../../plan.ts";
+import type { Plan, PlannedPort, PlannedZone, Prefix } from "../../plan.ts";
 import { isLinkLocal, isV4, linkLocalOf, parseAddress, parseMac, parsePrefix } from "./addresses.ts";
 import { checkFit, wiresOf } from "./fit.ts";
 import type { LoadedConfiguration } from "./load.ts";
-import { ObjectBook } from "./objects.ts";
+import { planRules, zoneNumber } from "./plan-rules.ts";
 import { ConfigurationError, quote } from "./problems.ts";
 import {
   type Configuration,
@@ -162,24 +162,6 @@ function derivedMac(configuration: Configuration, zone: number, site: number): r
   return [0x02, 0x54, hash[0] as number, hash[1] as number, zone, site];
 }
 
-/** The rules, with what objects stand for in place of their names. */
-export function planRules(configuration: Configuration): readonly PlannedRule[] {
-  const book = new ObjectBook(configuration);
-  const zones = new Map(configuration.zones.map((zone, k) => [zone.name, k + 1]));
-  return configuration.policy.map((rule, k) => ({
-    number: k + 1,
-    name: rule.name,
-    fromZones: rule.from.map((zone) => must(zones.get(zone))),
-    toZones: rule.to.map((zone) => must(zones.get(zone))),
-    sources: book.addresses(rule.source),
-    destinations: book.addresses(rule.destination),
-    services: book.services(rule.service),
-    action: rule.action,
-    log: rule.log,
-    idleMillis: (rule.idleSeconds ?? 0) * 1_000,
-  }));
-}
-
 function planTwin(configuration: Configuration, unit: Unit): Plan["twin"] {
   const { twin } = configuration;
   const others = peersOf(configuration, unit);
@@ -199,10 +181,6 @@ function planTwin(configuration: Configuration, unit: Unit): Plan["twin"] {
     firstPacket: twin.firstPacket,
     monitored: twin.monitored.map((monitored) => ({ zone: zoneNumber(configuration, monitored.zone), address: must(parseAddress(monitored.address)) })),
   };
-}
-
-function zoneNumber(configuration: Configuration, name: string): number {
-  return configuration.zones.findIndex((zone) => zone.name === name) + 1;
 }
 
 /** A value that the configuration's check has vouched for. */
