@@ -150,6 +150,8 @@ export class Roles implements Standing {
   private patientUntil = 0;
   private deferUntil = 0;
   private hasClaimed = false;
+  /** Units, as bits, of which a start has been met in this life. */
+  private met = 0;
   /** So long the heir of an earlier life of ours may still claim it. */
   private ownOrphanUntil = 0;
   /** This unit may own sessions under its present incarnation. */
@@ -306,7 +308,10 @@ export class Roles implements Standing {
     this.census.restarted(unit);
     this.owners.greeted(unit);
     this.owners.learn(unit, incarnation);
-    this.seenByPeer(seen, this.isNewborn && this.rejoining && !this.hasClaimed, nowMicros);
+    // What a peer knows when it first meets a newborn is of an earlier life, also when others have ended the rejoin long ago (seed 745).
+    const isFirst = this.isNewborn && !this.hasClaimed && (this.met & (1 << unit)) === 0;
+    this.met |= 1 << unit;
+    this.seenByPeer(seen, isFirst, nowMicros);
     this.tell(unit);
     this.owners.recompute();
   }
