@@ -313,8 +313,9 @@ export class Replicas {
     if (order < 0 || (order === 0 && ownerUnit(owner) > ownerUnit(mine))) {
       // An offer of what we adopted from an older copy: the session went on there.
       if (mine === sessions.me && this.isInherited(owner) && this.absorb(row, d)) return SILENT;
-      // Mere reordering needs no answer; an owner that restarted with older rows, or that does not know of its succession, does.
-      if (mine !== owner || sweeping) this.show(from, row);
+      // Mere reordering needs no answer; an owner that restarted with older rows, or that does not know of its succession, does, and so
+      // does who offers what has ended: an end stays under the word of the owner that this unit succeeded (seed 2699).
+      if (mine !== owner || sweeping || this.isInherited(owner)) this.show(from, row);
       return SILENT;
     }
     if (this.isTombstone(row)) {
