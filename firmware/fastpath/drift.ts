@@ -6,9 +6,8 @@
 
 import { DRIFT_WORDS } from "../limits.ts";
 
-/** FNV-1a over words (draft-eastlake-fnv §2, with words for octets): of what a sum begins with, and by how much it is multiplied. */
+/** What a sum over no words is: any number but 0, in which leading words of zero would not count. */
 const OFFSET = 0x811c9dc5 | 0;
-const PRIME = 0x01000193;
 
 /** Sum over all words of `arrays`, on top of the sum over what is before them. */
 export function sumOf(arrays: readonly Int32Array[], before: number = OFFSET): number {
@@ -17,9 +16,10 @@ export function sumOf(arrays: readonly Int32Array[], before: number = OFFSET): n
   return sum;
 }
 
+/** A turn by five bits and an addition: either is reversible, so one word that differs always shows. No Math.imul: V8 calls it where 200 ticks a second are not worth its best compiler. */
 function sumPart(array: Int32Array, from: number, to: number, before: number): number {
   let sum = before;
-  for (let k = from; k < to; k = (k + 1) | 0) sum = Math.imul(sum ^ (array[k] as number), PRIME);
+  for (let k = from; k < to; k = (k + 1) | 0) sum = (((sum << 5) | (sum >>> 27)) + (array[k] as number)) | 0;
   return sum;
 }
 

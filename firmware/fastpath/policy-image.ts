@@ -14,7 +14,7 @@ export const IDLE_NAMES = Object.keys(IDLE_MILLIS) as (keyof typeof IDLE_MILLIS)
 
 /** "TWPI", and what changes with the layout of a compiled policy. */
 const MAGIC = 0x54575049;
-const VERSION = 3;
+const VERSION = 4;
 const POLICY_ARRAYS = 22;
 const ARRAYS = POLICY_ARRAYS + ROUTE_ARRAYS;
 const FIXED_WORDS = 9;

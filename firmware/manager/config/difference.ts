@@ -58,6 +58,7 @@ function compareChildren(place: Place, before: unknown, after: unknown, path: re
     const under = placeUnder(place, name);
     if (under === undefined) continue;
     const [was, is] = [old.get(name), fresh.get(name)];
+    if (isDeepStrictEqual(was, is)) continue;
     const isWhole = isNamed && under.kind === "object";
     if (isWhole && was === undefined) lines.push({ sign: "+", words: [...path, name] });
     compare(under, place.kind === "list" ? withoutName(place, was) : was, place.kind === "list" ? withoutName(place, is) : is, [...path, name], lines);

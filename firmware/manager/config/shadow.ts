@@ -1,8 +1,8 @@
 // Rules that can never decide, because an earlier rule matches everything that they do. No error: a policy with one is safe, but somebody
 // meant something else.
 //
-// Each dimension gives the rules that cover it as a bit vector, so that 10,000 rules take a second's fraction and not 50,000,000
-// comparisons. What only several earlier rules together cover is not found.
+// Each dimension gives the rules that cover it as bit vectors, which are intersected word by word until a word has a bit left, so that 10,000
+// rules take milliseconds and not 50,000,000 comparisons. What only several earlier rules together cover is not found.
 
 import type { PlannedRule, PlannedService, Prefix } from "../../plan.ts";
 import { networkOf } from "./addresses.ts";
@@ -17,6 +17,13 @@ export interface Shadow {
 
 type Bits = Uint32Array;
 
+/** Who covers a list of one dimension: rules that are open there, and those that hold each of its values. */
+interface Covering {
+  readonly open: Bits;
+  /** Of each value; empty when the list is open: only open rules cover it. */
+  readonly holders: readonly Bits[];
+}
+
 /** Every rule that one earlier rule covers whole. */
 export function findShadowed(rules: readonly PlannedRule[]): readonly Shadow[] {
   const sources = new PrefixCover(rules.map((rule) => rule.sources));
@@ -30,12 +37,8 @@ export function findShadowed(rules: readonly PlannedRule[]): readonly Shadow[] {
   const to = zoneCover(rules.map((rule) => rule.toZones));
   const found: Shadow[] = [];
   for (const [place, rule] of rules.entries()) {
-    const covers = sources.of(rule.sources);
-    intersect(covers, destinations.of(rule.destinations));
-    intersect(covers, services.of(rule.services));
-    intersect(covers, from.of(rule.fromZones));
-    intersect(covers, to.of(rule.toZones));
-    const by = firstBit(covers);
+    const covers = [sources.of(rule.sources), destinations.of(rule.destinations), services.of(rule.services), from.of(rule.fromZones), to.of(rule.toZones)];
+    const by = firstIn(covers, place);
     const earlier = rules[by];
     if (earlier !== undefined && by < place) found.push({ rule: place, by, isSame: earlier.action === rule.action });
   }
@@ -74,14 +77,8 @@ abstract class Cover<T> {
   protected abstract keyOf(value: T): string;
   protected abstract addHolders(value: T, bits: Bits): void;
 
-  /** The rules that cover all of these; a copy. An empty list is open: only open ones cover it. */
-  of(list: readonly T[]): Bits {
-    const bits = this.open.slice();
-    if (list.length === 0) return bits;
-    const all = this.holders(list[0] as T).slice();
-    for (const value of list.slice(1)) intersect(all, this.holders(value));
-    for (let k = 0; k < bits.length; k++) bits[k] = (bits[k] as number) | (all[k] as number);
-    return bits;
+  of(list: readonly T[]): Covering {
+    return { open: this.open, holders: list.map((value) => this.holders(value)) };
   }
 
   private holders(value: T): Bits {
@@ -161,12 +158,17 @@ function setBit(bits: Bits, k: number): void {
   bits[k >>> 5] = (bits[k >>> 5] as number) | (1 << (k & 31));
 }
 
-function intersect(bits: Bits, others: Bits): void {
-  for (let k = 0; k < bits.length; k++) bits[k] = (bits[k] as number) & (others[k] as number);
-}
-
-/** The lowest bit that is set; -1 when none is. */
-function firstBit(bits: Bits): number {
-  for (const [k, word] of bits.entries()) if (word !== 0) return (k << 5) | (31 - Math.clz32(word & -word));
+/** The first rule that covers all dimensions, up to and with the one at `last`; -1: none does. */
+function firstIn(dimensions: readonly Covering[], last: number): number {
+  for (let k = 0; k <= last >>> 5; k++) {
+    let word = -1;
+    for (const { open, holders } of dimensions) {
+      let all = holders.length === 0 ? 0 : -1;
+      for (const bits of holders) all &= bits[k] as number;
+      word &= (open[k] as number) | all;
+      if (word === 0) break;
+    }
+    if (word !== 0) return (k << 5) | (31 - Math.clz32(word & -word));
+  }
   return -1;
 }

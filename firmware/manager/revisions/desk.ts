@@ -103,6 +103,8 @@ export class Desk {
   readonly member: Member;
   private readonly options: DeskOptions;
   private readonly editors = new Map<object, Editor & { readonly sinceMillis: number }>();
+  /** Of documents that were proposed: what is asked first whether it fits is put in force next. */
+  private readonly plans = new WeakMap<object, Plan>();
   private neighbours = ALONE;
 
   /**
@@ -256,9 +258,16 @@ export class Desk {
     return { configuration, source };
   }
 
-  private planOf(revision: Revision): Plan {
+  /** What a document comes to on this unit. Throws ConfigurationError. */
+  private planFor(document: Json): Plan {
     const { board, unit } = this.options;
-    return { ...buildPlan(this.loaded(revision.document), board, unit), revision: this.sinceNumber(revision) };
+    const plan = this.plans.get(document) ?? buildPlan(this.loaded(document), board, unit);
+    this.plans.set(document, plan);
+    return plan;
+  }
+
+  private planOf(revision: Revision): Plan {
+    return { ...this.planFor(revision.document as Json), revision: this.sinceNumber(revision) };
   }
 
   /** The first of the revisions with the same document in a row: to confirm changes nothing that runs. */
@@ -272,9 +281,9 @@ export class Desk {
   }
 
   private unfit(document: Json): readonly string[] {
-    const { board, unit, devices } = this.options;
+    const { board, devices } = this.options;
     try {
-      checkDevices(buildPlan(this.loaded(document), board, unit), board, devices());
+      checkDevices(this.planFor(document), board, devices());
       return [];
     } catch (error) {
       if (error instanceof ConfigurationError) return error.problems.map((problem) => formatProblem(problem).replace("\n ", ""));
