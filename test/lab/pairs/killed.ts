@@ -6,7 +6,7 @@ import { type Measured, must } from "../measured.ts";
 import { ALL_UNITS, type LabUnit, unitsAt } from "../picture.ts";
 import { number, untilTablesEqual } from "../scenarios.ts";
 import type { Deployment } from "./deployments.ts";
-import { exchangeQuietly, ownersSeenBy, type Pair, pairAt, switchOverAt, underTraffic, untilOwned } from "./traffic.ts";
+import { exchangeQuietly, orderAt, ownersSeenBy, type Pair, pairAt, underTraffic, untilOwned } from "./traffic.ts";
 
 const TAKEOVER_LIMIT_MILLIS = 5_000;
 const MEET_LIMIT_MILLIS = 20_000;
@@ -96,7 +96,7 @@ export async function unitReturns(lab: Lab, deployment: Deployment): Promise<Mea
     lab.say(`all four tables hold the same ${number(equal)} quiet sessions`);
     // What site B took over while this machine ran nobody at site A stays there.
     const isAway = ownersSeenBy(lab, active).includes("B");
-    const now = await switchOverAt(lab, "A");
+    const now = await orderAt(lab, "A", "switchover-unit");
     const home = isAway ? without(now.active) : unitsAt("A");
     await lab.units[now.standby].until("active", IS_FORWARDING, TAKEOVER_LIMIT_MILLIS);
     await untilOwned(lab, ALL_UNITS, home, TAKEOVER_LIMIT_MILLIS);

@@ -6,7 +6,7 @@ import type { Measured } from "../measured.ts";
 import { ALL_UNITS, unitsAt } from "../picture.ts";
 import { moveService1 } from "../topology.ts";
 import type { Deployment } from "./deployments.ts";
-import { giveOrderTo, ownersSeenBy, pairAt, underTraffic, untilOwned } from "./traffic.ts";
+import { orderAt, ownersSeenBy, pairAt, underTraffic, untilOwned } from "./traffic.ts";
 
 const ORDER_LIMIT_MILLIS = 5_000;
 /** How long a moved machine's transfer goes on, so that its sessions can follow. */
@@ -28,20 +28,19 @@ export async function machineMoves(lab: Lab, deployment: Deployment): Promise<Me
 
 /** Site A is drained, the network leads to site B, and A goes on. */
 export async function siteDrained(lab: Lab, deployment: Deployment): Promise<Measured> {
-  const { active } = await pairAt(lab, "A");
   const { active: heir } = await pairAt(lab, "B");
   return underTraffic(lab, deployment.flowsWithoutA, async () => {
     await untilOwned(lab, [heir], unitsAt("A"), ORDER_LIMIT_MILLIS);
-    await giveOrderTo(lab, active, "drain-site");
+    await orderAt(lab, "A", "drain-site");
     await untilOwned(lab, ALL_UNITS, unitsAt("B"), ORDER_LIMIT_MILLIS);
     lab.say(`site A is drained: ${heir} owns the sessions`);
     await pause(300);
     deployment.lead("B");
     lab.say("requests take the way by site B");
     await pause(500);
-    await giveOrderTo(lab, (await pairAt(lab, "A")).active, "resume-site");
+    await orderAt(lab, "A", "resume-site");
     // Of one active site it stands by now, ready; it is active again when the other one gives way.
-    if (deployment.options.isPassive === true) await giveOrderTo(lab, (await pairAt(lab, "B")).active, "switchover-site");
+    if (deployment.options.isPassive === true) await orderAt(lab, "B", "switchover-site");
     deployment.lead("A");
     lab.say("site A is resumed, and requests take their old way");
     return `${heir} has its sessions before a packet comes by the other way`;

@@ -1,12 +1,11 @@
 // After an accident everything is put right again, so that the same lab can have the next one: who was killed is started, cables are
 // healed, paths led back, and the site that was active at first is so again. What does not come back has failed, as in the accident.
 
-import { setTimeout as pause } from "node:timers/promises";
 import { IS_HEALTHY, type Lab, untilInStep } from "../lab.ts";
-import { ALL_UNITS, type LabUnit, SITES } from "../picture.ts";
+import { ALL_UNITS, SITES } from "../picture.ts";
 import { healTwinLinks, moveService1 } from "../topology.ts";
 import type { Deployment } from "./deployments.ts";
-import { giveOrderTo, pairAt } from "./traffic.ts";
+import { orderAt, pairAt } from "./traffic.ts";
 
 const START_LIMIT_MILLIS = 30_000;
 const MEET_LIMIT_MILLIS = 20_000;
@@ -29,7 +28,7 @@ export async function restore(lab: Lab, deployment: Deployment): Promise<void> {
 async function leadBack(lab: Lab, deployment: Deployment): Promise<void> {
   if (deployment.options.isPassive === true) {
     const { active } = await pairAt(lab, "B");
-    if (lab.units[active].number("SELECT passive_sites = 2 FROM live_header") === 0) await orderUntilDone(lab, active);
+    if (lab.units[active].number("SELECT passive_sites = 2 FROM live_header") === 0) await orderAt(lab, "B", "switchover-site");
     for (const name of ALL_UNITS) await lab.units[name].until("sure that site B stands by", "SELECT passive_sites = 2 FROM live_header", ROLE_LIMIT_MILLIS);
   }
   deployment.lead("A");
@@ -48,17 +47,4 @@ export async function restoreAfterCut(lab: Lab, deployment: Deployment): Promise
     await lab.units[name].untilStarted(START_LIMIT_MILLIS);
   }
   await restore(lab, deployment);
-}
-
-/** As an operator would: again, when it was refused because the other site's active unit was not reached just then. */
-async function orderUntilDone(lab: Lab, name: LabUnit): Promise<void> {
-  const deadline = performance.now() + ROLE_LIMIT_MILLIS;
-  for (;;) {
-    try {
-      return await giveOrderTo(lab, name, "switchover-site");
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-      await pause(200);
-    }
-  }
 }

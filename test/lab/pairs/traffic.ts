@@ -122,27 +122,22 @@ export async function exchangeQuietly(lab: Lab, { flows }: Deployment): Promise<
   return QUIET_SESSIONS;
 }
 
-/** Gives a unit an operator's order, as the console does. Fails when it is refused. */
-export async function giveOrderTo(lab: Lab, name: LabUnit, order: OrderName): Promise<void> {
-  const answer = await giveOrder(lab.units[name].places.ordersFile, order, false);
-  if (answer !== "done") throw new Failure(`${name} refuses ${order}: ${answer}`);
-}
-
-const SWITCHOVER_LIMIT_MILLIS = 10_000;
+const ORDER_LIMIT_MILLIS = 10_000;
+const ORDER_AGAIN_MILLIS = 500;
 
 /**
- * Orders the active unit of a site to hand over to its mate; returns who was which before. One that is refused is asked again, as an
- * operator would: a unit that this machine did not run for too long is not fit for it for a while, or has given way itself.
+ * Gives a site's active unit an operator's order and returns who was which before. One that is refused is given again, as an operator
+ * would, to whoever is active by then: a unit that this machine did not run for too long has given way meanwhile, or lags for a moment.
  */
-export async function switchOverAt(lab: Lab, site: SiteName): Promise<Pair> {
-  const deadline = performance.now() + SWITCHOVER_LIMIT_MILLIS;
+export async function orderAt(lab: Lab, site: SiteName, order: OrderName): Promise<Pair> {
+  const deadline = performance.now() + ORDER_LIMIT_MILLIS;
   for (;;) {
     const pair = await pairAt(lab, site);
-    await untilHealthy(lab, pair.standby);
-    const answer = await giveOrder(lab.units[pair.active].places.ordersFile, "switchover-unit", false);
+    if (order === "switchover-unit") await untilHealthy(lab, pair.standby);
+    const answer = await giveOrder(lab.units[pair.active].places.ordersFile, order, false);
     if (answer === "done") return pair;
-    if (performance.now() > deadline) throw new Failure(`${pair.active} refuses switchover-unit: ${answer}`);
-    lab.say(`${pair.active} refuses to hand over: ${answer}`);
-    await pause(500);
+    if (performance.now() > deadline) throw new Failure(`${pair.active} refuses ${order}: ${answer}`);
+    lab.say(`${pair.active} refuses ${order}: ${answer}`);
+    await pause(ORDER_AGAIN_MILLIS);
   }
 }
