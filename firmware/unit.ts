@@ -179,7 +179,6 @@ export class Dataplane {
   breathe(): number {
     const nowMicros = this.clock.nowMicros();
     const { engine, twin } = this;
-    this.obey(nowMicros);
     if (this.policies?.isLoading) this.loadPolicy(this.policies);
     engine.begin(nowMicros);
     if (twin !== null) {
@@ -191,6 +190,10 @@ export class Dataplane {
     this.monitor.tick(Math.floor(nowMicros / 1_000));
     if (twin !== null) {
       twin.tick(nowMicros);
+    }
+    // What was ordered while this unit stood still meets what it is by now, not what it was.
+    this.obey(nowMicros);
+    if (twin !== null) {
       if (twin.mayForward !== this.wasForwarding || twin.isPassive !== this.wasPassive || twin.rivalsYielded !== this.rivalsYielded) this.standingChanged(twin);
       if (twin.flush(nowMicros, moved >= BATCH)) moved++;
     }

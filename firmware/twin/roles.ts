@@ -17,7 +17,7 @@ import { word } from "../fastpath/memory/layout.ts";
 import { headerWord, MEMBER_STATE_NAMES, MEMBERS, type Tables } from "../fastpath/memory/tables.ts";
 import { ownerUnit, ownerWord } from "../fastpath/sessions.ts";
 import { drop } from "../fastpath/verdicts.ts";
-import { OWN_ORPHAN_MILLIS, REJOIN_LIMIT_MILLIS, UNITS } from "../limits.ts";
+import { OWN_ORPHAN_MILLIS, REJOIN_LIMIT_MILLIS, UNITS, YIELD_LAG_MILLIS } from "../limits.ts";
 import type { PlannedPeer } from "../plan.ts";
 import { type Candidate, Census, ROLE_ACTIVE, ROLE_NONE, ROLE_REJOINING, ROLE_STANDBY } from "./census.ts";
 import {
@@ -222,7 +222,9 @@ export class Roles implements Standing {
     this.claimOwn(nowMicros);
     if (this.role !== ROLE_ACTIVE) return;
     this.giveWay(nowMicros);
-    if (this.role === ROLE_ACTIVE) this.claimDue(nowMicros);
+    if (this.role !== ROLE_ACTIVE) return;
+    this.claimDue(nowMicros);
+    this.giveUp(nowMicros);
   }
 
   /** Gives all that this unit owns to `unit`: whoever owns a session may give it away. What it creates later carries another incarnation. */
@@ -451,6 +453,16 @@ export class Roles implements Standing {
       this.deferUntil = nowMicros + DEFER_MICROS;
       this.become(ROLE_STANDBY, nowMicros);
     } else this.become(ROLE_ACTIVE, nowMicros);
+  }
+
+  /**
+   * A site that stands by owns nothing while the other one is there. What this unit owns all the same fell to it since: its mate was ordered
+   * to stand by in the moment in which it was taken for dead, and gave away what was this unit's by then.
+   */
+  private giveUp(nowMicros: number): void {
+    if (!this.sites.isPassive || (this.header[H_OWNED] as number) === 0) return;
+    const twin = this.twinActive;
+    if (twin !== 0 && this.hooks.lagMicros(twin) <= YIELD_LAG_MILLIS * 1000) this.giveAll(twin, nowMicros);
   }
 
   private nextTerm(): number {

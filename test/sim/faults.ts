@@ -43,16 +43,17 @@ export const FAULT_KINDS = [
   "crash-rejoin",
   "crash-grant",
   "new-secret",
+  "late-order",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** Those that are not about a twin: for a unit by itself. */
 export const LONE_KINDS: readonly FaultKind[] = ["data-noise", "crash-keep", "crash-lose", "crash-torn", "stall", "port-down", "port-gone", "flood"];
 
-/** Those that need two units at a site, a stretched LAN, or a site that stands by. */
-const PAIR_KINDS: readonly FaultKind[] = ["site-twin-cut", "site-cut", "switchover", "crash-handover"];
-const ROUTED_KINDS: readonly FaultKind[] = ["move-user", "move-host", "crash-grant"];
-const PASSIVE_KINDS: readonly FaultKind[] = ["switch-site", "drain-site"];
+/** Those that need two units at a site, a stretched LAN or another way than by the wire that is cut, or a site that stands by. */
+const PAIR_KINDS: readonly FaultKind[] = ["site-twin-cut", "site-cut", "switchover", "crash-handover", "late-order"];
+const ROUTED_KINDS: readonly FaultKind[] = ["move-user", "move-host", "crash-grant", "drain-site"];
+const PASSIVE_KINDS: readonly FaultKind[] = ["switch-site"];
 
 /** Can this happen in such a picture? */
 export function fits(
@@ -97,7 +98,7 @@ export function drawFaults(random: Random, plan: FaultPlan): Fault[] {
 
 function durationOf(kind: FaultKind, random: Random): number {
   const detection = 100;
-  if (kind === "stall") return detection * 0.5 * 40 ** random.fraction();
+  if (kind === "stall" || kind === "late-order") return detection * 0.5 * 40 ** random.fraction();
   if (kind === "crash-keep" || kind === "crash-torn") return random.between(20, 500);
   if (kind === "crash-lose" || kind === "incarnation-lost") return random.between(50, 3_000);
   if (kind === "crash-rejoin" || kind === "crash-grant" || kind === "crash-sweep" || kind === "crash-handover" || kind === "upgrade" || kind === "commit")

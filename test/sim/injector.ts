@@ -271,6 +271,14 @@ export class FaultInjector {
     });
   }
 
+  /** The active unit stands still, and an order waits for it. */
+  lateOrder(fault: Fault, unit: SimUnit): void {
+    const active = this.activeAt(unit);
+    active.stall(fault.lastsMillis);
+    if (this.picture.options.mode !== "transparent" && fault.detail % 2 === 0) this.order(fault, unit, ORDER_DRAIN_SITE, ORDER_RESUME_SITE);
+    else this.order(fault, unit, ORDER_SWITCHOVER_UNIT, 0);
+  }
+
   /** A sweep of this unit's to some peer is begun; it dies at once, or somewhere in the middle; its memory goes too in one case of two. */
   crashInSweep(fault: Fault, unit: SimUnit): void {
     const draw = this.random.fork(`sweep ${fault.detail}`);
@@ -510,5 +518,6 @@ const BEGIN: Readonly<Record<FaultKind, (injector: FaultInjector, fault: Fault, 
   reopen: (injector, fault) => injector.reopen(fault),
   mirrored: (injector, fault) => injector.mirrored(fault),
   "new-secret": (injector, fault, unit) => injector.newSecret(fault, unit),
+  "late-order": (injector, fault, unit) => injector.lateOrder(fault, unit),
   "move-host": ({ picture }) => picture.moveService1(),
 };

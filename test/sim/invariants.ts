@@ -5,7 +5,7 @@
 //                    that the policy denies (oracle), every byte right (hosts), acknowledged implies present, no id that was gone
 //                    is back, no replica outlives its owner's row, counts and frames within bounds
 //   after healing    one owner, one successor of each incarnation for all units, equal tables by comparison and by digest, no
-//                    replica without its owner's row, no frame kept
+//                    replica without its owner's row, none whose site stands by owns a session, no frame kept
 //   by what happens  a superseded unit that emits, or two that decide, show as a packet that arrives twice (tracker) or as a
 //                    transfer that stops; a verdict that depends on the site, or an established session that was lost though a
 //                    replica had it, as a transfer that ends otherwise than its account says (simulation.ts). Tables, queues,
@@ -91,6 +91,9 @@ const H = {
 };
 const MEMBER_STATE = word(MEMBERS, "state");
 const DIGESTS_EQUAL = word(MEMBERS, "digestsEqual");
+const OWNED = headerWord("sessionsOwned");
+const PASSIVE_SITES = headerWord("passiveSites");
+const SITE = headerWord("site");
 const SWEEPING = word(MEMBERS, "sweeping");
 const ASSOCIATED = word(MEMBERS, "associated");
 /** A sweep of the whole table, with losses, takes less. */
@@ -201,6 +204,12 @@ export class Invariants {
     if (this.picture.options.twin !== false) {
       this.oneSuccessor();
       this.equal(tables);
+    }
+    for (const unit of units) {
+      const header = unit.tables?.header.i;
+      if (header === undefined) continue;
+      const standsBy = ((header[PASSIVE_SITES] as number) & (1 << (header[SITE] as number))) !== 0;
+      if (standsBy && (header[OWNED] as number) > 0) this.violate(`${unit.name} owns ${header[OWNED]} sessions although its site stands by`);
     }
     for (const unit of units) if (unit.framesInHand() !== 0) this.violate(`${unit.name} keeps ${unit.framesInHand()} packet frames although nothing moves`);
   }

@@ -88,6 +88,33 @@ test("a drained site: its sessions are the other's at once, and what reaches it 
   play.settle();
 });
 
+test("an order that waited while its unit stood still meets the unit that it is by then", async (t) => {
+  const play = new Play();
+  const transfer = play.transfer();
+  play.picture.unit("A1").stall(300);
+  const tables = play.picture.unit("A1").tables as Tables;
+  const sequence = putCommand(tables, COMMAND_ORDER, ORDER_DRAIN_SITE, 0);
+  t.ok(play.finish(transfer));
+  t.equal(ANSWER_NAMES[answerTo(tables, sequence)], "not-active");
+  t.same([play.role("A1"), play.role("A2")], ["standby", "active"]);
+  play.settle();
+});
+
+test("a site is drained by a unit that its mate has just taken for dead: what the mate took over is the other site's all the same", async (t) => {
+  const play = new Play();
+  const transfer = play.transfer();
+  play.picture.unit("A1").stall(150);
+  play.picture.world.runUntil(() => play.role("A2") === "active", 200);
+  const late = play.picture.unit("A1");
+  const answer = late.life?.dataplane.twin?.membership.orders.obey(ORDER_DRAIN_SITE, false, late.nowMicros());
+  t.equal(ANSWER_NAMES[answer as number], "done");
+  play.picture.world.run(500);
+  const owned = ["A1", "A2", "B1"].map((unit) => (play.picture.unit(unit).tables as Tables).header.i[headerWord("sessionsOwned")]);
+  t.same(owned, [0, 0, 1]);
+  t.ok(play.finish(transfer));
+  play.settle();
+});
+
 test("a host that moves to the other site takes its session along", async (t) => {
   const play = new Play();
   const transfer = play.transfer(play.picture.user as NonNullable<typeof play.picture.user>);

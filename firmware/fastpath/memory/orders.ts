@@ -12,7 +12,7 @@ export const ORDER_RESUME_SITE = 6;
 
 /** Code, and what it means for an operator: what was wrong, and what to do. `done` alone means that it is being done. */
 const ANSWERS = [
-  ["pending", "The dataplane has not answered."],
+  ["pending", "The dataplane has not answered, and may still do it: see in status whether it has."],
   ["done", "It is done."],
   ["not-active", "This unit is not its site's active one: give the order to that unit."],
   ["no-mate", "No mate stands by: there is nobody who could take over."],

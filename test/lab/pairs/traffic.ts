@@ -2,7 +2,7 @@
 // are waited for: a lost one is counted also when something else had failed before.
 
 import { setTimeout as pause } from "node:timers/promises";
-import type { OrderName } from "../../../firmware/fastpath/memory/orders.ts";
+import type { AnswerName, OrderName } from "../../../firmware/fastpath/memory/orders.ts";
 import { giveOrder } from "../../../firmware/manager/orders.ts";
 import { exchangeWith, startStream, type TransferResult } from "../hosts.ts";
 import { IS_HEALTHY, type Lab } from "../lab.ts";
@@ -124,18 +124,26 @@ export async function exchangeQuietly(lab: Lab, { flows }: Deployment): Promise<
 
 const ORDER_LIMIT_MILLIS = 10_000;
 const ORDER_AGAIN_MILLIS = 500;
+/** How a site answers that it has done already what it is ordered. */
+const DONE_BEFORE: Partial<Record<OrderName, AnswerName>> = {
+  "switchover-site": "site-passive",
+  "drain-site": "site-passive",
+  "resume-site": "site-active",
+};
 
 /**
  * Gives a site's active unit an operator's order and returns who was which before. One that is refused is given again, as an operator
  * would, to whoever is active by then: a unit that this machine did not run for too long has given way meanwhile, or lags for a moment.
+ * One that is not answered in time may be done all the same.
  */
 export async function orderAt(lab: Lab, site: SiteName, order: OrderName): Promise<Pair> {
   const deadline = performance.now() + ORDER_LIMIT_MILLIS;
-  for (;;) {
+  for (let wasPending = false; ; ) {
     const pair = await pairAt(lab, site);
     if (order === "switchover-unit") await untilHealthy(lab, pair.standby);
     const answer = await giveOrder(lab.units[pair.active].places.ordersFile, order, false);
-    if (answer === "done") return pair;
+    if (answer === "done" || (wasPending && answer === DONE_BEFORE[order])) return pair;
+    wasPending ||= answer === "pending";
     if (performance.now() > deadline) throw new Failure(`${pair.active} refuses ${order}: ${answer}`);
     lab.say(`${pair.active} refuses ${order}: ${answer}`);
     await pause(ORDER_AGAIN_MILLIS);
