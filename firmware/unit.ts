@@ -1,7 +1,7 @@
 // One unit's dataplane, put together from a machine behind hal/contracts.ts: tables, sessions, twin, engine. The packet
 // process (dataplane.ts) and the simulator build the same thing from different machines.
 //
-//   breathe:  twin in → handed packets → data ports → timers → twin out → ports out
+//   breathe:  twin in → handed packets → data ports → timers → standing, orders → twin out → ports out
 
 import { Engine } from "./fastpath/engine.ts";
 import { EventRing, eventKind } from "./fastpath/events.ts";

@@ -456,8 +456,8 @@ export class Roles implements Standing {
   }
 
   /**
-   * A site that stands by owns nothing while the other one is there. What this unit owns all the same fell to it since: its mate was ordered
-   * to stand by in the moment in which it was taken for dead, and gave away what was this unit's by then.
+   * A site that stands by owns nothing while the other one is there. What this unit owns all the same came before it heard: its mate obeyed
+   * `drain site` when it had just been taken for dead; or the other site was resumed by order while a cut was between them (seed 40).
    */
   private giveUp(nowMicros: number): void {
     if (!this.sites.isPassive || (this.header[H_OWNED] as number) === 0) return;

@@ -77,6 +77,13 @@ export const TWIN_MUTATIONS: readonly TwinMutation[] = [
   ),
   bug("a newborn unit takes an incarnation that nobody has seen", `${T}roles.ts`, "    owners.setIncarnation(seen + 1);\n", "", "incarnation-lost"),
   bug(
+    "a site that stands by owns nothing while the other one is there",
+    `${T}roles.ts`,
+    "    this.giveUp(nowMicros);\n",
+    "",
+    "late-order,switch-site,twin-cut",
+  ),
+  bug(
     "a counter is drawn for each frame that is sealed",
     `${T}association.ts`,
     "this.counters[path] = (this.counters[path] as number) + 1;",

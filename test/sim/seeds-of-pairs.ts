@@ -498,7 +498,7 @@ export const KEPT_STORIES_OF_PAIRS: readonly KeptStory[] = [
   ),
   story(
     40,
-    "a unit whose site stood by kept what it had adopted while it did not hear the other site",
+    "a site was resumed by order while a cut kept it from the active one, which after healing stood by and kept its sessions",
     { everyMillis: 83, downloadBytesMost: 414062 },
     {
       pairs: true,
